@@ -1,0 +1,45 @@
+# Every target does its own set-up. PYTHON chooses the interpreter of the virtual environment.
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format golden bench system clean
+
+help: ## Show the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## Show the main job: compile, apply to a cluster of namespaces, ask the outside who calls.
+	@$(RUN)/python -m lab.demo
+
+test: $(STAMP) ## Run all tests, those in the kernel too.
+	@$(RUN)/pytest $(PYTEST_ARGS)
+
+check: $(STAMP) ## Check format, lint and types, then run the tests.
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+	$(RUN)/mypy
+	$(RUN)/pytest $(PYTEST_ARGS)
+
+format: $(STAMP) ## Format the code.
+	$(RUN)/ruff format .
+	$(RUN)/ruff check --fix .
+
+golden: $(STAMP) ## Write the golden files anew; read the diff and explain it in the commit.
+	$(RUN)/pytest tests/test_golden.py --snapshot-update
+
+bench: ## Measure; filled by a later change.
+	@echo "There is no benchmark yet."
+
+system:
+	@PYTHON=$(PYTHON) sh .ci/system
+
+$(STAMP): pyproject.toml | system
+	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+clean: ## Remove what the targets made.
+	rm -rf $(VENV) build dist
