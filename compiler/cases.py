@@ -1,0 +1,127 @@
+"""Cases: from, to and the fate expected, as YAML; `egressc test` runs them, and so do our own tests."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from compiler.diagnostics import Diagnostic
+from compiler.explain import Explainer, ExplainError
+from compiler.inputs.base import OwnModel
+from compiler.load import Object
+from compiler.shape import shape
+from compiler.source import read_documents
+
+
+class Expectation(OwnModel):
+    """`expect`: the verdict; the rest is compared only where given."""
+
+    verdict: str
+    policy: str | None = None
+    cidr: str | None = None
+    gateway: str | None = None
+    node: str | None = None
+    source_ip: str | None = Field(None, alias="sourceIP")
+
+
+class CaseInput(OwnModel):
+    """One entry of `cases`."""
+
+    name: str = ""
+    source: str = Field(alias="from")
+    to: str
+    expect: Expectation
+
+
+class CasesInput(OwnModel):
+    """A file of cases."""
+
+    cases: list[CaseInput]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case and the file that it stands in."""
+
+    given: CaseInput
+    file: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """What came of a case; `actual` holds the fields that `expected` names, or the verdict `error` and a reason."""
+
+    case: Case
+    expected: Mapping[str, str]
+    actual: Mapping[str, str | None]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every expected field is as expected."""
+        return self.expected == self.actual
+
+    def as_json(self) -> dict[str, object]:
+        """Returns the fields of the JSON output."""
+        given = self.case.given
+        return {
+            "name": given.name or f"{given.source} to {given.to}",
+            "file": self.case.file,
+            "from": given.source,
+            "to": given.to,
+            "expected": dict(self.expected),
+            "actual": dict(self.actual),
+            "pass": self.passed,
+        }
+
+    def text(self) -> str:
+        """Returns a failure for people."""
+        given = self.case.given
+        title = f"{given.name}: " if given.name else ""
+        lines = [f"FAILED {self.case.file} cases[{self.case.index}]: {title}{given.source} to {given.to}"]
+        keys = sorted({*self.expected, *self.actual})
+        lines.extend(
+            f"  {key}: expected {self.expected.get(key, '-')}, is {self.actual.get(key) or 'none'}"
+            for key in keys
+            if self.expected.get(key) != self.actual.get(key)
+        )
+        return "\n".join(lines) + "\n"
+
+
+def split(sources: Mapping[str, bytes]) -> tuple[tuple[Case, ...], list[str], tuple[Diagnostic, ...]]:
+    """Parts the files that hold `cases` from the inputs.
+
+    Returns:
+        The cases, the names of the other files, and what was wrong with the cases.
+    """
+    found: list[Case] = []
+    rest: list[str] = []
+    findings: list[Diagnostic] = []
+    for name, raw in sources.items():
+        documents, faults = read_documents(name, raw)
+        lists = [item for item in documents if isinstance(item.data, dict) and "cases" in item.data]
+        if not lists:
+            rest.append(name)
+            continue
+        findings.extend(faults)
+        for document in lists:
+            read, faults = shape(CasesInput, Object("Cases", "", name, document.data, document.place))
+            findings.extend(faults)
+            if read is not None:
+                found.extend(Case(given, name, index) for index, given in enumerate(read.cases))
+    return tuple(found), rest, tuple(findings)
+
+
+def run(cases: Iterable[Case], explainer: Explainer) -> tuple[CaseResult, ...]:
+    """Runs every case against a bundle."""
+    return tuple(_run(case, explainer) for case in cases)
+
+
+def _run(case: Case, explainer: Explainer) -> CaseResult:
+    expected = {key: value for key, value in case.given.expect.model_dump(by_alias=True).items() if value is not None}
+    try:
+        fate = explainer.explain(case.given.source, case.given.to).as_json()
+    except ExplainError as fault:
+        return CaseResult(case, expected, {"verdict": "error", "reason": str(fault)})
+    actual = {key: value if isinstance(value := fate[key], str) else None for key in expected}
+    return CaseResult(case, expected, actual)

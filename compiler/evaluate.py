@@ -1,0 +1,399 @@
+"""What a ruleset does to a packet, from its text alone.
+
+Knows just the nft that our templates write, with the kernel's meaning, and refuses the rest: a rule that this module
+does not understand is an error and never passed over. Knows nothing of gateways and policies.
+"""
+
+import itertools
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address, ip_network
+
+from bundle.ruleset import Ruleset, Set
+from compiler.model import Address
+
+
+class EvaluationError(Exception):
+    """The ruleset holds something that this evaluator does not know; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A packet on one node.
+
+    Attributes:
+        source: Source address as it is now.
+        destination: Destination address, after destination NAT.
+        original_source: Source of the connection's first packet; None when connection tracking does not know it.
+        reply: Whether it goes in the reply direction.
+        mark: Packet mark.
+        iif: Name of the interface it came in by, empty when this node made it.
+        oif: Name of the interface it leaves by, empty before routing.
+        next_hop: Next hop chosen by routing, None before it or when the destination is on the link.
+        translated: Whether source NAT changed the connection's source.
+        local: Whether the destination is an address of this node.
+    """
+
+    source: Address
+    destination: Address
+    original_source: Address | None
+    reply: bool = False
+    mark: int = 0
+    iif: str = ""
+    oif: str = ""
+    next_hop: Address | None = None
+    translated: bool = False
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A rule that matched and said what happens: its chain, its text, the map element that it found."""
+
+    chain: str
+    rule: str
+    element: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a packet at one hook; `masqueraded` when it takes the address of its `oif`, which is unknown."""
+
+    packet: Packet
+    accepted: bool
+    steps: tuple[Step, ...]
+    masqueraded: bool = False
+
+
+@dataclass(slots=True)
+class _State:
+    """A packet on its way through the chains."""
+
+    packet: Packet
+    steps: list[Step] = field(default_factory=list)
+    bound: bool = False
+    masqueraded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A set or map, indexed: exact leading parts of the key to ascending ranges of its last part."""
+
+    lows: Mapping[tuple[object, ...], tuple[int, ...]]
+    rows: Mapping[tuple[object, ...], tuple[tuple[int, str, str | None], ...]]
+
+    def find(self, key: tuple[object, ...], last: int) -> tuple[str, str | None] | None:
+        lows = self.lows.get(key)
+        if lows is None:
+            return None
+        index = bisect_right(lows, last) - 1
+        if index < 0:
+            return None
+        high, text, value = self.rows[key][index]
+        return (text, value) if last <= high else None
+
+
+_Match = Callable[[_State], "tuple[bool, str, str | None]"]
+"""Tells whether an expression matches, the element that it found and the element's verdict."""
+
+_TERMINAL = ("accept", "drop", "return")
+_MAX_JUMPS = 16  # NFT_JUMP_STACK_SIZE
+
+_ADDRESS = r"(?P<ct>ct original )?(?P<family>ip6?) (?P<side>[sd]addr)"
+_MASKED = r"meta mark & (?P<mask>0x[0-9a-f]{8})"
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern + r"(?= |$)"), name)
+    for pattern, name in (
+        (r"counter", "nothing"),
+        (r"ct direction reply", "reply"),
+        (r"ct status snat", "translated"),
+        (r"fib daddr type local", "local"),
+        (r'(?P<which>[io]ifname) (?P<op>!= )?"(?P<name>[^"]+)"', "interface"),
+        (rf"{_MASKED} (?P<op>==|!=) (?P<value>0x[0-9a-f]{{8}})", "mark"),
+        (rf"{_MASKED} vmap @(?P<set>\S+)", "mark_map"),
+        (rf"{_MASKED} \. ip6? saddr @(?P<set>\S+)", "mark_source"),
+        (rf"{_MASKED} \. oifname @(?P<set>\S+)", "mark_interface"),
+        (rf"{_MASKED} \. rt ip6? nexthop @(?P<set>\S+)", "mark_next_hop"),
+        (rf"{_MASKED} \^ (?P<value>0x[0-9a-f]{{8}}) \. (?P<family>ip6?) daddr vmap @(?P<set>\S+)", "class_map"),
+        (rf"meta mark set {_MASKED}(?: \^ (?P<value>0x[0-9a-f]{{8}}))?", "set_mark"),
+        (rf"{_ADDRESS} (?P<vmap>vmap )?@(?P<set>\S+)", "address"),
+        (r"snat (?P<family>ip6?) to (?P=family) saddr", "keep_source"),
+        (r"snat (?P<family>ip6?) to (?P<address>[0-9a-f.:]+)", "snat"),
+        (r"masquerade", "masquerade"),
+        (r"(?P<verdict>accept|drop|return|(?:jump|goto) \S+)", "verdict"),
+    )
+)
+
+
+class Evaluator:
+    """A node's ruleset, understood as a whole: an unknown rule or element is refused when it is made."""
+
+    def __init__(self, ruleset: Ruleset) -> None:
+        """Understands a ruleset.
+
+        Raises:
+            EvaluationError: It holds something unknown, or refers to a chain or set that it does not hold.
+        """
+        if ruleset.others:
+            raise EvaluationError(f"the table holds {' '.join(ruleset.others[0])}, which is unknown")
+        self._ruleset = ruleset
+        self._tables = {name: _index(item) for name, item in ruleset.sets.items()}
+        self._hooks: dict[str, list[tuple[int, str, str]]] = {"prerouting": [], "postrouting": []}
+        for chain in ruleset.chains.values():
+            if chain.hook:
+                kind, hook, priority = _parse_hook(chain.hook)
+                self._hooks[hook].append((priority, chain.name, kind))
+        self._chains = {
+            name: tuple(self._parse(rule.text) for rule in chain.rules) for name, chain in ruleset.chains.items()
+        }
+        for item in ruleset.sets.values():
+            for element, verdict in item.elements.items():
+                if verdict is not None:
+                    self._check_verdict(verdict, element)
+
+    def run(self, hook: str, packet: Packet) -> Result:
+        """Sends a packet through the base chains of a hook, in order of priority.
+
+        NAT chains see only the first packet of a connection, which `packet` is taken to be unless it is a reply.
+        """
+        state = _State(packet)
+        for _, chain, kind in sorted(self._hooks[hook]):
+            if kind == "nat" and (state.bound or packet.reply or packet.original_source is None):
+                continue
+            if self._walk(chain, state, 0) == "drop":
+                return Result(state.packet, accepted=False, steps=tuple(state.steps))
+        return Result(state.packet, accepted=True, steps=tuple(state.steps), masqueraded=state.masqueraded)
+
+    def _walk(self, chain: str, state: _State, depth: int) -> str | None:
+        """Returns `accept` or `drop`, or None at the end of the chain."""
+        if depth > _MAX_JUMPS:
+            raise EvaluationError(f"chain {chain} is entered more than {_MAX_JUMPS} deep")
+        for text, matches in self._chains[chain]:
+            verdict: str | None = None
+            for match in matches:
+                holds, element, found = match(state)
+                if not holds:
+                    break
+                verdict = found or verdict
+                if found:
+                    state.steps.append(Step(chain, text, element))
+            else:
+                if verdict in ("accept", "drop"):
+                    return verdict
+                if verdict == "return":
+                    return None
+                if verdict:
+                    word, target = verdict.split(" ")
+                    outcome = self._walk(target, state, depth + 1)
+                    if outcome is not None or word == "goto":
+                        return outcome
+        return None
+
+    def _parse(self, text: str) -> tuple[str, tuple[_Match, ...]]:
+        rest, matches = text, []
+        while rest:
+            for pattern, name in _PATTERNS:
+                if found := pattern.match(rest):
+                    matches.append(getattr(self, f"_on_{name}")(found))
+                    rest = rest[found.end() :].strip()
+                    break
+            else:
+                raise EvaluationError(f"unknown rule: {text} (at: {rest})")
+        return text, tuple(matches)
+
+    def _check_verdict(self, verdict: str, where: str) -> None:
+        word, _, target = verdict.partition(" ")
+        known = target in self._ruleset.chains if word in ("goto", "jump") else verdict in _TERMINAL
+        if not known:
+            raise EvaluationError(f"unknown verdict {verdict} of {where}")
+
+    def _set(self, name: str) -> _Table:
+        if name not in self._tables:
+            raise EvaluationError(f"there is no set or map {name}")
+        return self._tables[name]
+
+    # One method a pattern. Each returns a function of the state.
+
+    def _on_nothing(self, _: re.Match[str]) -> _Match:
+        return lambda _: (True, "", None)
+
+    def _on_reply(self, _: re.Match[str]) -> _Match:
+        return lambda state: (state.packet.reply, "", None)
+
+    def _on_translated(self, _: re.Match[str]) -> _Match:
+        return lambda state: (state.packet.translated, "", None)
+
+    def _on_local(self, _: re.Match[str]) -> _Match:
+        return lambda state: (state.packet.local, "", None)
+
+    def _on_interface(self, found: re.Match[str]) -> _Match:
+        side, name, equal = found["which"][:3], found["name"], not found["op"]
+
+        def match(state: _State) -> tuple[bool, str, str | None]:
+            return ((state.packet.iif if side == "iif" else state.packet.oif) == name) == equal, "", None
+
+        return match
+
+    def _on_mark(self, found: re.Match[str]) -> _Match:
+        mask, value, equal = int(found["mask"], 16), int(found["value"], 16), found["op"] == "=="
+        return lambda state: ((state.packet.mark & mask == value) == equal, "", None)
+
+    def _on_set_mark(self, found: re.Match[str]) -> _Match:
+        mask, value = int(found["mask"], 16), int(found["value"] or "0", 16)
+
+        def act(state: _State) -> tuple[bool, str, str | None]:
+            state.packet = replace(state.packet, mark=state.packet.mark & mask ^ value)
+            return True, "", None
+
+        return act
+
+    def _lookup(
+        self, name: str, key: Callable[[Packet], "tuple[tuple[object, ...], int] | None"], vmap: bool
+    ) -> _Match:
+        table = self._set(name)
+
+        def match(state: _State) -> tuple[bool, str, str | None]:
+            at = key(state.packet)
+            found = table.find(*at) if at is not None else None
+            if found is None:
+                return False, "", None
+            return True, found[0], found[1] if vmap else None
+
+        return match
+
+    def _on_address(self, found: re.Match[str]) -> _Match:
+        version = 4 if found["family"] == "ip" else 6
+        side, original = found["side"], bool(found["ct"])
+
+        def key(packet: Packet) -> tuple[tuple[object, ...], int] | None:
+            address = packet.destination if side == "daddr" else packet.source
+            if original:
+                if packet.original_source is None or side == "daddr":
+                    return None
+                address = packet.original_source
+            return ((), int(address)) if address.version == version else None
+
+        return self._lookup(found["set"], key, bool(found["vmap"]))
+
+    def _on_mark_map(self, found: re.Match[str]) -> _Match:
+        mask = int(found["mask"], 16)
+        return self._lookup(found["set"], lambda packet: ((), packet.mark & mask), vmap=True)
+
+    def _on_class_map(self, found: re.Match[str]) -> _Match:
+        mask, value = int(found["mask"], 16), int(found["value"], 16)
+        version = 4 if found["family"] == "ip" else 6
+
+        def key(packet: Packet) -> tuple[tuple[object, ...], int] | None:
+            if packet.destination.version != version:
+                return None
+            return (packet.mark & mask ^ value,), int(packet.destination)
+
+        return self._lookup(found["set"], key, vmap=True)
+
+    def _on_mark_source(self, found: re.Match[str]) -> _Match:
+        return self._marked_address(found, lambda packet: packet.source)
+
+    def _on_mark_next_hop(self, found: re.Match[str]) -> _Match:
+        return self._marked_address(found, lambda packet: packet.next_hop)
+
+    def _marked_address(self, found: re.Match[str], get: Callable[[Packet], Address | None]) -> _Match:
+        mask = int(found["mask"], 16)
+        version = 6 if " ip6 " in found[0] else 4
+
+        def key(packet: Packet) -> tuple[tuple[object, ...], int] | None:
+            address = get(packet)
+            if address is None or address.version != version:
+                return None
+            return (packet.mark & mask,), int(address)
+
+        return self._lookup(found["set"], key, vmap=False)
+
+    def _on_mark_interface(self, found: re.Match[str]) -> _Match:
+        mask = int(found["mask"], 16)
+        return self._lookup(found["set"], lambda packet: ((packet.mark & mask, packet.oif), 0), vmap=False)
+
+    def _on_keep_source(self, found: re.Match[str]) -> _Match:
+        version = 4 if found["family"] == "ip" else 6
+
+        def act(state: _State) -> tuple[bool, str, str | None]:
+            if state.packet.source.version != version:
+                return False, "", None
+            state.bound = True
+            return True, "", "accept"
+
+        return act
+
+    def _on_snat(self, found: re.Match[str]) -> _Match:
+        address = ip_address(found["address"])
+
+        def act(state: _State) -> tuple[bool, str, str | None]:
+            if state.packet.source.version != address.version:
+                return False, "", None
+            changed = address != state.packet.source
+            state.packet = replace(state.packet, source=address, translated=changed)
+            state.bound = True
+            return True, "", "accept"
+
+        return act
+
+    def _on_masquerade(self, _: re.Match[str]) -> _Match:
+        def act(state: _State) -> tuple[bool, str, str | None]:
+            state.packet = replace(state.packet, translated=True)
+            state.bound = state.masqueraded = True
+            return True, "", "accept"
+
+        return act
+
+    def _on_verdict(self, found: re.Match[str]) -> _Match:
+        verdict = found["verdict"]
+        self._check_verdict(verdict, "a rule")
+        return lambda _: (True, "", verdict)
+
+
+def _parse_hook(text: str) -> tuple[str, str, int]:
+    found = re.fullmatch(r"type (filter|nat) hook (prerouting|postrouting) priority (-?\d+); policy accept", text)
+    if found is None:
+        raise EvaluationError(f"unknown base chain: {text}")
+    return found[1], found[2], int(found[3])
+
+
+def _index(item: Set) -> _Table:
+    """Reads a set's elements: the last part of the key is an address, a range or a mark, or an interface name."""
+    rows: dict[tuple[object, ...], list[tuple[int, int, str, str | None]]] = {}
+    types = item.spec.split(";")[0].removeprefix("type ").split(" : ")[0].split(" . ")
+    for text, value in item.elements.items():
+        parts = text.split(" . ")
+        if len(parts) != len(types):
+            raise EvaluationError(f"element {text} of {item.name} does not fit its type")
+        try:
+            exact: list[object] = [int(part, 16) for part in parts[:-1]]
+            if types[-1] == "ifname":
+                exact.append(parts[-1].strip('"'))
+                low, high = 0, 0
+            else:
+                low, high = _bounds(parts[-1], types[-1])
+        except ValueError:
+            raise EvaluationError(f"element {text} of {item.name} does not fit its type") from None
+        shown = f"{text} : {value}" if value is not None else text
+        rows.setdefault(tuple(exact), []).append((low, high, f"{item.name} {{ {shown} }}", value))
+    ordered = {key: sorted(values) for key, values in rows.items()}
+    for values in ordered.values():
+        for (_, high, first, _), (low, _, second, _) in itertools.pairwise(values):
+            if low <= high:
+                raise EvaluationError(f"elements overlap: {first} and {second}")
+    return _Table(
+        lows={key: tuple(row[0] for row in values) for key, values in ordered.items()},
+        rows={key: tuple(row[1:] for row in values) for key, values in ordered.items()},
+    )
+
+
+def _bounds(text: str, kind: str) -> tuple[int, int]:
+    if kind == "mark":
+        return int(text, 16), int(text, 16)
+    low, dash, high = text.partition("-")
+    if dash:
+        return int(ip_address(low)), int(ip_address(high))
+    network = ip_network(text)
+    return int(network.network_address), int(network.broadcast_address)

@@ -1,0 +1,105 @@
+"""What one node is to do, ready to be written down: the value that `plan` makes and `render` formats."""
+
+from dataclasses import dataclass
+
+from bundle.model import Addresses, Routing
+from compiler.model import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Addresses `low` to `high` of one family, both included."""
+
+    low: Address
+    high: Address
+
+
+@dataclass(frozen=True, slots=True)
+class SourceElement:
+    """A workload's address and the chain of its class."""
+
+    address: Address
+    chain: str
+    workload: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteElement:
+    """Destinations of a class and the verdict on them, in nft's words."""
+
+    class_id: int
+    range: Range
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClassChain:
+    """The chain of a class of workloads; `policies` is for readers."""
+
+    name: str
+    class_id: int
+    policies: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextHop:
+    """A gateway node to which packets are sent under a mark."""
+
+    node: str
+    chain: str
+    mark: int
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A gateway whose packets are translated here under a mark.
+
+    Attributes:
+        gateway: Its name.
+        mark_chain: Chain that marks its packets.
+        nat_chain: Chain that translates them.
+        mark: The mark.
+        addresses: Source addresses, one a family.
+        masquerade: Interface on which the node finds the address itself; None when the addresses are known.
+    """
+
+    gateway: str
+    mark_chain: str
+    nat_chain: str
+    mark: int
+    addresses: tuple[Address, ...]
+    masquerade: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """All of one node; every tuple is sorted and every map of the ruleset is one of them.
+
+    Attributes:
+        node: Name of the node.
+        mark_mask: Bits of the packet mark that are ours.
+        node_interface: The interface to the other nodes; None when unknown.
+        cluster: Destinations that are never redirected.
+        stray_sources: Addresses of workloads that may arrive from other nodes, to be dropped if not translated.
+        sources: Workloads whose packets are decided here.
+        routes: What is decided.
+        classes: Chains of the classes.
+        next_hops: Gateway nodes that packets are sent to.
+        translations: Gateways that this node serves or stands by for.
+        routing: `routing.json`.
+        addresses: `addresses.json`.
+    """
+
+    node: str
+    mark_mask: int
+    node_interface: str | None
+    cluster: tuple[Range, ...]
+    stray_sources: tuple[Range, ...]
+    sources: tuple[SourceElement, ...]
+    routes: tuple[RouteElement, ...]
+    classes: tuple[ClassChain, ...]
+    next_hops: tuple[NextHop, ...]
+    translations: tuple[Translation, ...]
+    routing: Routing
+    addresses: Addresses

@@ -1,0 +1,321 @@
+"""Plan: one frozen `NodePlan` a node.
+
+In: cluster, resolved classes, elections. Out: what each node's kernel must hold, sorted, with every number in place,
+and findings. Writes no nft text beyond verdicts.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Final
+
+from bundle.model import Address as AddressPlan
+from bundle.model import Addresses
+from compiler.diagnostics import Diagnostic
+from compiler.elect import Election
+from compiler.findings import Findings
+from compiler.intervals import merge
+from compiler.links import Links
+from compiler.model import Cluster, Family, Mode, Network, Node, Workload
+from compiler.naming import chain_name, class_ids, mark_numbers
+from compiler.nodeplan import ClassChain, NextHop, NodePlan, Range, RouteElement, SourceElement, Translation
+from compiler.resolve import Resolved, WorkloadClass
+from compiler.routes import routing
+from compiler.snapshot import collapse
+from compiler.suitability import Source
+
+BYPASS: Final = "return"
+DROP_NO_GATEWAY: Final = "goto drop_no_gateway"
+DROP_NO_SOURCE: Final = "goto drop_no_source"
+DROP_NO_NEXT_HOP: Final = "goto drop_no_next_hop"
+DROP_STRAY: Final = "goto drop_stray"
+
+# Loopback, link-local, multicast, broadcast (semantics.md §6).
+_NEVER_REDIRECTED: Final = tuple(
+    ip_network(text)
+    for text in (
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "224.0.0.0/4",
+        "255.255.255.255/32",
+        "::1/128",
+        "fe80::/10",
+        "ff00::/8",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A gateway that a node is suitable for."""
+
+    election: Election
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What is the same for every node."""
+
+    cluster: Cluster
+    elections: Mapping[str, Election]
+    links: Links
+    redirected_never: tuple[Range, ...]
+    stray_networks: tuple[Network, ...]
+    local: Mapping[str, tuple[tuple[WorkloadClass, tuple[Workload, ...]], ...]]
+    classes: tuple[WorkloadClass, ...]
+    class_id: Mapping[tuple[str, ...], int]
+    sources: Mapping[tuple[str, str], Source]
+
+
+def plan(
+    cluster: Cluster, resolved: Resolved, elections: Mapping[str, Election]
+) -> tuple[tuple[NodePlan, ...], tuple[Diagnostic, ...]]:
+    """Plans every node of the cluster, in order of name."""
+    findings = Findings()
+    shared = _share(cluster, resolved, elections)
+    _warn_sources(shared, findings)
+    plans = tuple(_plan_node(node, shared, findings) for _, node in sorted(cluster.nodes.items()))
+    findings.add(*shared.links.done())
+    return plans, findings.done()
+
+
+def _share(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Election]) -> _Shared:
+    node_addresses = (ip_network(address) for node in cluster.nodes.values() for address in node.addresses)
+    never = collapse((*_NEVER_REDIRECTED, *cluster.cluster_ranges, *node_addresses))
+    local: dict[str, list[tuple[WorkloadClass, tuple[Workload, ...]]]] = {}
+    for item in resolved.classes:
+        by_node: dict[str, list[Workload]] = {}
+        for workload in item.workloads:
+            by_node.setdefault(workload.node, []).append(workload)
+        for node, workloads in by_node.items():
+            local.setdefault(node, []).append((item, tuple(workloads)))
+    selected = (ip_network(a) for item in resolved.classes for w in item.workloads for a in w.addresses.values())
+    keys = [key for item in resolved.classes for key in (("local", *item.key), ("remote", *item.key))]
+    return _Shared(
+        cluster=cluster,
+        elections=elections,
+        links=Links(cluster.nodes),
+        redirected_never=_ranges(never),
+        stray_networks=collapse((*cluster.workload_ranges, *selected)),
+        local={node: tuple(items) for node, items in local.items()},
+        classes=resolved.classes,
+        class_id=class_ids(keys),
+        sources={
+            (gateway, node): verdict.source
+            for gateway, verdicts in resolved.suitability.items()
+            for node, verdict in verdicts.items()
+            if verdict.source is not None
+        },
+    )
+
+
+def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
+    served = {
+        name: _Served(election, shared.sources[name, node.name])
+        for name, election in shared.elections.items()
+        if node.name in election.order
+    }
+    local = shared.local.get(node.name, ())
+    remote = _remote(node, shared, served)
+    masters = _masters(local, shared, node)
+    keys = [f"node/{name}" for name in masters] + [f"gateway/{name}" for name in served]
+    limit = shared.cluster.config.mark_mask >> _shift(shared.cluster.config.mark_mask)
+    numbers = mark_numbers(keys, limit)
+    if numbers is None:
+        message = (
+            f"node {node.name} needs {len(keys)} mark numbers for next hops and gateways, the mask has {limit}; widen "
+            "spec.datapath.markMask in an EgressCompilerConfig, or spread the gateways over more nodes"
+        )
+        findings.error("EG406", node.place, message)
+        numbers = dict.fromkeys(keys, 1)
+    marks = {key: number << _shift(shared.cluster.config.mark_mask) for key, number in numbers.items()}
+    next_hops = tuple(
+        NextHop(name, chain_name("to", name), marks[f"node/{name}"], tuple(shared.links.next_hops(node, name).values()))
+        for name in masters
+    )
+    translations = tuple(_translation(name, item, marks) for name, item in served.items())
+    sources: list[SourceElement] = []
+    routes: list[RouteElement] = []
+    classes: list[ClassChain] = []
+    for scope, members in (("local", local), ("remote", remote)):
+        for item, workloads in members:
+            class_id = shared.class_id[scope, *item.key]
+            chain = f"{scope}_{class_id:08x}"
+            classes.append(ClassChain(chain, class_id, ", ".join(item.key)))
+            sources.extend(
+                SourceElement(address, chain, f"{workload.kind} {workload.key}")
+                for workload in workloads
+                for address in workload.addresses.values()
+            )
+            for family in _families(workloads):
+                routes.extend(_routes(item, family, class_id, scope, node, shared, served))
+    node_interface = shared.links.interface(node)
+    return NodePlan(
+        node=node.name,
+        mark_mask=shared.cluster.config.mark_mask,
+        node_interface=node_interface,
+        cluster=shared.redirected_never,
+        stray_sources=_ranges(_strays(node, node_interface, shared)),
+        sources=tuple(sorted(sources, key=lambda item: (item.address.version, int(item.address)))),
+        routes=tuple(sorted(routes, key=lambda item: (item.range.low.version, item.class_id, int(item.range.low)))),
+        classes=tuple(sorted(classes, key=lambda item: item.name)),
+        next_hops=next_hops,
+        translations=translations,
+        routing=routing(
+            node, next_hops, [item.source for item in served.values()], shared.links, shared.cluster.config
+        ),
+        addresses=Addresses(node.name, _virtual_ips(node, served, findings)),
+    )
+
+
+def _shift(mask: int) -> int:
+    return (mask & -mask).bit_length() - 1
+
+
+def _ranges(networks: Iterable[Network]) -> tuple[Range, ...]:
+    return tuple(Range(network.network_address, network.broadcast_address) for network in networks)
+
+
+def _families(workloads: Iterable[Workload]) -> list[Family]:
+    return sorted({family for workload in workloads for family in workload.addresses})
+
+
+def _strays(node: Node, node_interface: str | None, shared: _Shared) -> tuple[Network, ...]:
+    """What another node's workload may have as its address, as far as this node can tell it from its own."""
+    if node_interface is not None:
+        return shared.stray_networks
+    others = (n for other in shared.cluster.nodes.values() if other.name != node.name for n in other.pod_cidrs)
+    return collapse(others) if node.pod_cidrs else ()
+
+
+def _remote(
+    node: Node, shared: _Shared, served: Mapping[str, _Served]
+) -> tuple[tuple[WorkloadClass, tuple[Workload, ...]], ...]:
+    """Workloads of other nodes whose policies name a gateway that this node may have to serve."""
+    result = []
+    for item in shared.classes:
+        if any(policy.gateway in served for policy in item.policies):
+            workloads = tuple(workload for workload in item.workloads if workload.node != node.name)
+            if workloads:
+                result.append((item, workloads))
+    return tuple(result)
+
+
+def _masters(
+    local: Iterable[tuple[WorkloadClass, tuple[Workload, ...]]], shared: _Shared, node: Node
+) -> tuple[str, ...]:
+    """Names of the nodes that packets of this node's workloads are sent to."""
+    gateways = {policy.gateway for item, _ in local for policy in item.policies}
+    masters = {shared.elections[gateway].master for gateway in gateways}
+    return tuple(sorted(name for name in masters if name is not None and name != node.name))
+
+
+def _routes(  # noqa: PLR0913, PLR0917  # the parts of one element
+    item: WorkloadClass,
+    family: Family,
+    class_id: int,
+    scope: str,
+    node: Node,
+    shared: _Shared,
+    served: Mapping[str, _Served],
+) -> list[RouteElement]:
+    verdicts: list[tuple[int, int, str]] = []
+    for decision in item.decisions[family]:
+        if decision.gateway is None:
+            verdict = BYPASS if scope == "local" else DROP_STRAY
+        elif scope == "local":
+            verdict = _verdict_at_source(decision.gateway, family, node, shared, served)
+        else:
+            verdict = _verdict_here(decision.gateway, family, served)
+        verdicts.append((decision.low, decision.high, verdict))
+    make = type(family.everything.network_address)
+    return [RouteElement(class_id, Range(make(low), make(high)), verdict) for low, high, verdict in merge(verdicts)]
+
+
+def _verdict_at_source(gateway: str, family: Family, node: Node, shared: _Shared, served: Mapping[str, _Served]) -> str:
+    master = shared.elections[gateway].master
+    if master is None:
+        return DROP_NO_GATEWAY
+    if master == node.name:
+        return _verdict_here(gateway, family, served)
+    source = shared.sources[gateway, master]
+    if not source.masquerade and family not in source.addresses:
+        return DROP_NO_SOURCE
+    if not shared.links.reaches(node, master, family):
+        return DROP_NO_NEXT_HOP
+    return f"goto {chain_name('to', master)}"
+
+
+def _verdict_here(gateway: str, family: Family, served: Mapping[str, _Served]) -> str:
+    if gateway not in served:
+        return DROP_STRAY
+    source = served[gateway].source
+    if not source.masquerade and family not in source.addresses:
+        return DROP_NO_SOURCE
+    return f"goto {chain_name('gateway', gateway)}"
+
+
+def _translation(name: str, item: _Served, marks: Mapping[str, int]) -> Translation:
+    return Translation(
+        gateway=name,
+        mark_chain=chain_name("gateway", name),
+        nat_chain=chain_name("snat", name),
+        mark=marks[f"gateway/{name}"],
+        addresses=tuple(item.source.addresses.values()),
+        masquerade=item.source.interface if item.source.masquerade else None,
+    )
+
+
+def _virtual_ips(node: Node, served: Mapping[str, _Served], findings: Findings) -> tuple[AddressPlan, ...]:
+    result = []
+    for name, item in served.items():
+        gateway = item.election.gateway
+        if gateway.mode is not Mode.VIRTUAL or item.election.master != node.name or gateway.virtual_ip is None:
+            continue
+        address = gateway.virtual_ip
+        if item.source.interface is None:
+            message = (
+                f"node {node.name} binds {address} on the interface of its route to it, since its interfaces are "
+                "unknown; add its NodeNetworkState, or name one interface in virtualIPAddress.interfaces"
+            )
+            findings.warning("EG407", gateway.place.at("spec", "sourceIP", "virtualIPAddress"), message)
+        result.append(
+            AddressPlan(
+                address=f"{address}/{address.max_prefixlen}",
+                interface=item.source.interface,
+                announce=True,
+                preferred_lifetime=0 if Family(address.version) is Family.IPV6 else None,
+                gateways=(name,),
+            )
+        )
+    return tuple(sorted(result, key=lambda entry: entry.address))
+
+
+def _warn_sources(shared: _Shared, findings: Findings) -> None:
+    """Warns of gateways whose source address is unknown, or missing in a family that is asked for."""
+    asked: dict[tuple[str, Family], Workload] = {}
+    for item in shared.classes:
+        for family in _families(item.workloads):
+            workload = next(workload for workload in item.workloads if family in workload.addresses)
+            for decision in item.decisions[family]:
+                if decision.gateway is not None:
+                    asked.setdefault((decision.gateway, family), workload)
+    for (name, family), workload in sorted(asked.items(), key=lambda entry: entry[0]):
+        election = shared.elections[name]
+        source = shared.sources[name, election.master] if election.master else None
+        place = election.gateway.place.at("spec", "sourceIP")
+        if source and not source.masquerade and family not in source.addresses:
+            message = (
+                f"EgressGateway {name} has no IPv{family.value} source address on its master {election.master}, so "
+                f"IPv{family.value} traffic to it is dropped, such as that of {workload.kind} {workload.key}"
+            )
+            findings.warning("EG401", place, message)
+    for name, election in shared.elections.items():
+        source = shared.sources[name, election.master] if election.master else None
+        if source and source.masquerade:
+            message = (
+                f"the address of {source.interface} on node {election.master} could not be checked, since the input "
+                "has no NodeNetworkState for it; the node masquerades on that interface"
+            )
+            findings.warning("EG402", election.gateway.place.at("spec", "sourceIP"), message)

@@ -1,0 +1,209 @@
+"""Resolve: which policies select a workload, what they decide, and which nodes are suitable for a gateway.
+
+In: a cluster. Out: classes of workloads with their decisions, the suitability of every node with the reasons, and
+findings. Does not choose masters and knows nothing of rules.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from compiler.diagnostics import Diagnostic
+from compiler.findings import Findings
+from compiler.intervals import enclosing, longest_prefix_intervals
+from compiler.model import Cluster, Family, Network, Policy, Workload
+from compiler.selectors import selects, workload_labels
+from compiler.suitability import Suitability, judge
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One CIDR of a policy: a destination of its gateway, or excluded."""
+
+    policy: Policy
+    prefix: Network
+    excluded: bool
+
+    @property
+    def gateway(self) -> str | None:
+        """The gateway that takes the packet, None when it goes its ordinary way."""
+        return None if self.excluded else self.policy.gateway
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Destinations `low` to `high` and the entry that decides them, None where no entry does."""
+
+    low: int
+    high: int
+    entry: Entry | None
+
+    @property
+    def gateway(self) -> str | None:
+        """The gateway that takes the packet, None when it goes its ordinary way."""
+        return self.entry.gateway if self.entry else None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadClass:
+    """Workloads selected by the same policies, and what those decide for each family."""
+
+    policies: tuple[Policy, ...]
+    decisions: Mapping[Family, tuple[Decision, ...]]
+    workloads: tuple[Workload, ...]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What makes the class itself: the names of its policies in order of precedence."""
+        return tuple(policy.name for policy in self.policies)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The result of the stage.
+
+    Attributes:
+        classes: Sorted by key; workloads that no policy selects are in none.
+        suitability: Gateway name to node name to verdict.
+    """
+
+    classes: tuple[WorkloadClass, ...]
+    suitability: Mapping[str, Mapping[str, Suitability]]
+
+
+def resolve(cluster: Cluster) -> tuple[Resolved, tuple[Diagnostic, ...]]:
+    """Resolves selectors and suitability."""
+    findings = Findings()
+    selected = _select(cluster)
+    _warn_empty_selectors(cluster, selected, findings)
+    tables = {key: _table(policies) for key, policies in ((_names(item), item) for item in selected)}
+    _warn_conflicts(selected, findings)
+    _warn_dead(selected, tables, findings)
+    classes = tuple(
+        WorkloadClass(policies, _decisions(tables[_names(policies)]), tuple(workloads))
+        for policies, workloads in sorted(selected.items(), key=lambda item: _names(item[0]))
+    )
+    suitability = {gateway.name: judge(gateway, cluster) for gateway in cluster.gateways.values()}
+    _warn_agents(cluster, findings)
+    return Resolved(classes, suitability), findings.done()
+
+
+def _names(policies: Iterable[Policy]) -> tuple[str, ...]:
+    return tuple(policy.name for policy in policies)
+
+
+def _select(cluster: Cluster) -> dict[tuple[Policy, ...], list[Workload]]:
+    """Groups workloads by the policies that select them; equal label sets are matched once."""
+    known: dict[object, tuple[Policy, ...]] = {}
+    result: dict[tuple[str, ...], tuple[tuple[Policy, ...], list[Workload]]] = {}
+    for workload in cluster.workloads:
+        signature = (workload.namespace, workload.service_account, frozenset(workload.labels.items()))
+        if signature not in known:
+            namespace_labels = cluster.namespaces.get(workload.namespace, {})
+            labels = workload_labels(workload, namespace_labels)
+            known[signature] = tuple(
+                policy for policy in cluster.policies if selects(policy.selectors, labels, namespace_labels)
+            )
+        if policies := known[signature]:
+            result.setdefault(_names(policies), (policies, []))[1].append(workload)
+    return dict(result.values())
+
+
+def _table(policies: Iterable[Policy]) -> dict[Network, Entry]:
+    """One routing table of all entries; between equal prefixes precedence decides, inside a policy the exclusion."""
+    table: dict[Network, Entry] = {}
+    for policy in policies:
+        for prefix in policy.excluded:
+            table.setdefault(prefix, Entry(policy, prefix, excluded=True))
+        for prefix in policy.destinations:
+            table.setdefault(prefix, Entry(policy, prefix, excluded=False))
+    return table
+
+
+def _decisions(table: Mapping[Network, Entry]) -> dict[Family, tuple[Decision, ...]]:
+    result = {}
+    for family in Family:
+        prefixes = [prefix for prefix in table if prefix.version == family]
+        intervals = longest_prefix_intervals(prefixes, family)
+        result[family] = tuple(
+            Decision(item.low, item.high, table[item.prefix] if item.prefix else None) for item in intervals
+        )
+    return result
+
+
+def _warn_empty_selectors(
+    cluster: Cluster, selected: Mapping[tuple[Policy, ...], list[Workload]], findings: Findings
+) -> None:
+    used = {policy.name for policies in selected for policy in policies}
+    for policy in cluster.policies:
+        if policy.name not in used:
+            message = f"EgressGatewayPolicy {policy.name} selects no workload of the snapshot"
+            findings.warning("EG305", policy.place.at("spec", "selectors"), message)
+
+
+def _entries(policy: Policy) -> Iterable[tuple[str, Network]]:
+    yield from (("excludedCIDRs", prefix) for prefix in policy.excluded)
+    yield from (("destinationCIDRs", prefix) for prefix in policy.destinations)
+
+
+def _warn_conflicts(selected: Mapping[tuple[Policy, ...], list[Workload]], findings: Findings) -> None:
+    """Names each pair of policies that disagree about the same prefix, once, with a workload that it concerns."""
+    told: set[tuple[str, str, Network]] = set()
+    for policies, workloads in selected.items():
+        first: dict[Network, Entry] = {}
+        for policy in policies:
+            for prefix, entry in _table((policy,)).items():
+                winner = first.setdefault(prefix, entry)
+                if winner.gateway == entry.gateway or (winner.policy.name, policy.name, prefix) in told:
+                    continue
+                told.add((winner.policy.name, policy.name, prefix))
+                field = "excludedCIDRs" if entry.excluded else "destinationCIDRs"
+                message = (
+                    f"{prefix} is also in EgressGatewayPolicy {winner.policy.name}, which is older or of lower name "
+                    f"and decides for {workloads[0].kind} {workloads[0].key}"
+                )
+                findings.warning("EG307", policy.place.at("spec", field), message)
+
+
+def _warn_dead(
+    selected: Mapping[tuple[Policy, ...], list[Workload]],
+    tables: Mapping[tuple[str, ...], Mapping[Network, Entry]],
+    findings: Findings,
+) -> None:
+    """Names entries that decide nothing for any workload that their policy selects."""
+    alive: set[tuple[str, str, Network]] = set()
+    example: dict[str, Workload] = {}
+    blame: dict[tuple[str, str, Network], str] = {}
+    for policies, workloads in selected.items():
+        table = tables[_names(policies)]
+        deciding = {item.entry for items in _decisions(table).values() for item in items if item.entry}
+        for policy in policies:
+            example.setdefault(policy.name, workloads[0])
+            for field, prefix in _entries(policy):
+                entry, excluded = table[prefix], field == "excludedCIDRs"
+                key = (policy.name, field, prefix)
+                around = enclosing(table, prefix) if excluded else None
+                if entry.policy is not policy or entry.excluded != excluded:
+                    blame.setdefault(key, f"EgressGatewayPolicy {entry.policy.name} has the same CIDR")
+                elif entry not in deciding:
+                    blame.setdefault(key, "longer CIDRs cover all of it")
+                elif excluded and (around is None or around.excluded):
+                    blame.setdefault(key, "no destination holds it, so it goes its ordinary way anyhow")
+                else:
+                    alive.add(key)
+    for (name, field, prefix), reason in sorted(blame.items(), key=lambda item: (*item[0][:2], str(item[0][2]))):
+        if (name, field, prefix) not in alive:
+            workload = example[name]
+            message = f"{prefix} never decides anything, for {workload.kind} {workload.key} as for the rest: {reason}"
+            place = next(p.place for policies in selected for p in policies if p.name == name)
+            findings.warning("EG308", place.at("spec", field), message)
+
+
+def _warn_agents(cluster: Cluster, findings: Findings) -> None:
+    config = cluster.config
+    if config.agent_enabled and not cluster.agents and cluster.gateways:
+        labels = ",".join(f"{key}={value}" for key, value in config.agent_labels)
+        message = (
+            f"no pod with {labels} in namespace {config.agent_namespace}, so no node is suitable; add the agent pods "
+            "to the input, or set spec.agent.enabled: false in an EgressCompilerConfig for a cluster without Cilium"
+        )
+        findings.warning("EG309", next(iter(cluster.gateways.values())).place, message)

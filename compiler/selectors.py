@@ -1,0 +1,52 @@
+"""Label selectors: does a workload match, pseudo-labels included (semantics.md §3)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from compiler.model import Labels, Requirement, Selector, Workload
+
+NAMESPACE_LABEL: Final = "io.kubernetes.pod.namespace"
+NAMESPACE_LABELS_PREFIX: Final = "io.cilium.k8s.namespace.labels."
+SERVICE_ACCOUNT_LABEL: Final = "io.cilium.k8s.policy.serviceaccount"
+
+
+def matches(requirements: Iterable[Requirement], labels: Labels) -> bool:
+    """Tells whether labels fulfil all requirements; NotIn and DoesNotExist hold when the key is absent."""
+    return all(_holds(requirement, labels) for requirement in requirements)
+
+
+def selects(selectors: Iterable[Selector], labels: Labels, namespace_labels: Labels) -> bool:
+    """Tells whether any of a policy's selector entries matches.
+
+    Args:
+        selectors: The entries.
+        labels: The workload's labels with its pseudo-labels, see `workload_labels`.
+        namespace_labels: The labels of its Namespace, empty when the snapshot does not have it.
+    """
+    return any(
+        (selector.pod is None or matches(selector.pod, labels))
+        and (selector.namespace is None or matches(selector.namespace, namespace_labels))
+        for selector in selectors
+    )
+
+
+def workload_labels(workload: Workload, namespace_labels: Labels) -> Mapping[str, str]:
+    """Returns a workload's labels and pseudo-labels; the latter cannot be overridden by labels of the same name."""
+    pseudo = {NAMESPACE_LABELS_PREFIX + key: value for key, value in namespace_labels.items()}
+    pseudo[NAMESPACE_LABEL] = workload.namespace
+    if workload.service_account:
+        pseudo[SERVICE_ACCOUNT_LABEL] = workload.service_account
+    return {**workload.labels, **pseudo}
+
+
+def _holds(requirement: Requirement, labels: Labels) -> bool:
+    value = labels.get(requirement.key)
+    match requirement.operator:
+        case "In":
+            return value is not None and value in requirement.values
+        case "NotIn":
+            return value is None or value not in requirement.values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None

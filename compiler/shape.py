@@ -1,0 +1,82 @@
+"""An object's data to its pydantic model, and pydantic's complaints to our own diagnostics.
+
+pydantic's sentences change between its versions and speak to programmers; only its error types are used.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from compiler.diagnostics import Diagnostic, Place, error
+from compiler.load import Object
+from compiler.text import did_you_mean
+
+_M = TypeVar("_M", bound=BaseModel)
+
+_WANTED = {
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+
+def shape(model: type[_M], item: Object) -> tuple[_M | None, tuple[Diagnostic, ...]]:
+    """Reads an object as `model`; None when anything in it has the wrong shape."""
+    try:
+        return model.model_validate(item.data), ()
+    except ValidationError as fault:
+        return None, tuple(_finding(model, item.place, dict(entry)) for entry in fault.errors(include_url=False))
+
+
+def _finding(model: type[BaseModel], place: Place, entry: Mapping[str, Any]) -> Diagnostic:
+    path = tuple(part for part in entry["loc"] if part != "[key]")
+    where = place.at(*path)
+    kind, value = entry["type"], entry["input"]
+    if kind == "missing":
+        return error("EG201", place.at(*path[:-1]), f"{path[-1]} is required and missing")
+    if kind == "extra_forbidden":
+        hint = did_you_mean(str(path[-1]), _known_fields(model, path[:-1]))
+        return error("EG204", where, f"there is no field {path[-1]!s} here{hint}")
+    if kind == "literal_error":
+        allowed = entry["ctx"]["expected"].replace("'", "")
+        return error("EG205", where, f"must be {allowed}, not {_show(value)}")
+    wanted = _WANTED.get(kind)
+    if wanted is None:
+        return error("EG202", where, f"has a value that does not fit: {_show(value)}")
+    quote = f'; write it in quotes: "{_show(value)}"' if wanted == "a text" and isinstance(value, (int, float)) else ""
+    return error("EG202", where, f"must be {wanted}, not {_show(value)}{quote}")
+
+
+def _show(value: object) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:59] + "…"  # noqa: PLR2004  # what fits on a line with the rest
+
+
+def _known_fields(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
+    """Returns the field names of the model found at `path` below `model`."""
+    current = model
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field = next((f for name, f in current.model_fields.items() if (f.alias or name) == part), None)
+        inner = _model_in(field.annotation) if field else None
+        if inner is None:
+            return []
+        current = inner
+    return [field.alias or name for name, field in current.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401  # a type hint
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for argument in get_args(annotation) if (found := _model_in(argument))), None)

@@ -1,0 +1,289 @@
+"""Load, first half: YAML or JSON text to plain data, and a field's path back to line and column.
+
+Values are only strings, numbers, booleans, None, lists and dicts with string keys. Positions are not kept: they are
+found by reading the text again when a finding needs one.
+"""
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from compiler.diagnostics import Diagnostic, Place, error
+
+Data = Any
+"""Plain data as JSON knows it; checked by the validate stage."""
+
+_LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MAX_DEPTH: Final = 100
+_MAX_DIGITS: Final = 40
+_ALIAS_ALLOWANCE: Final = 10_000
+
+# YAML 1.1 less its traps: no sexagesimal numbers (`1:20` and `::1` are text), no dates.
+_BOOL = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*|0x[0-9a-fA-F]+|0o?[0-7]+)$")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a file; `place` has an empty path."""
+
+    data: Data
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Line and column, both from 1."""
+
+    line: int
+    column: int
+
+
+class _Fault(Exception):  # noqa: N818  # never leaves this module
+    def __init__(self, code: str, message: str, position: Position | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.position = position
+
+
+def read_documents(name: str, raw: bytes) -> tuple[tuple[Document, ...], tuple[Diagnostic, ...]]:  # noqa: PLR0911  # one return a kind of fault
+    """Turns the bytes of one file into documents.
+
+    Args:
+        name: File name for places; `-` for standard input.
+        raw: UTF-8 text, with or without a byte order mark.
+
+    Returns:
+        The documents that could be read, and what was wrong with the others.
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = raw.count(b"\n", 0, fault.start) + 1
+        column = fault.start - raw.rfind(b"\n", 0, fault.start)
+        return (), (_finding(name, 0, _Fault("EG102", "not UTF-8; save the file as UTF-8", Position(line, column))),)
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            return (Document(_parse_json(text), Place(name)),), ()
+        except _Fault as fault:
+            if fault.code != "EG102" or text.lstrip().startswith('{"'):
+                return (), (_finding(name, 0, fault),)
+            # YAML may begin with a brace too: `{apiVersion: v1}`.
+    documents: list[Document] = []
+    try:
+        events = iter(yaml.parse(text, Loader=_LOADER))
+        starts = (event for event in events if isinstance(event, yaml.DocumentStartEvent))
+        for index, _ in enumerate(starts):
+            # Without aliases every value takes at least one character of the text.
+            builder = _Builder(events, len(text) + _ALIAS_ALLOWANCE)
+            data = builder.build(next(events))
+            if data is not None:
+                documents.append(Document(data, Place(name, index)))
+    except _Fault as fault:
+        return tuple(documents), (_finding(name, len(documents), fault),)
+    except yaml.MarkedYAMLError as fault:
+        mark = fault.problem_mark or fault.context_mark
+        position = Position(mark.line + 1, mark.column + 1) if mark else None
+        found = _Fault("EG102", f"not valid YAML: {fault.problem or fault.context}", position)
+        return tuple(documents), (_finding(name, len(documents), found),)
+    except (yaml.YAMLError, ValueError, RecursionError) as fault:
+        found = _Fault("EG102", f"not valid YAML: {str(fault).splitlines()[0]}")
+        return tuple(documents), (_finding(name, len(documents), found),)
+    return tuple(documents), ()
+
+
+def find_position(text: str, place: Place) -> Position | None:
+    """Finds the line and column of a field, or of the closest enclosing one that exists.
+
+    Args:
+        text: The whole file.
+        place: Document number and path.
+
+    Returns:
+        None when the text has no such document or can no longer be read.
+    """
+    if place.line:
+        return Position(place.line, place.column)
+    try:
+        events = iter(yaml.parse(_tabs_as_spaces(text), Loader=_LOADER))
+        starts = (event for event in events if isinstance(event, yaml.DocumentStartEvent))
+        for index, _ in enumerate(starts):
+            if index == place.document:
+                return _find(events, place.path)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+    return None
+
+
+def _finding(name: str, document: int, fault: _Fault) -> Diagnostic:
+    position = fault.position or Position(0, 0)
+    return error(fault.code, Place(name, document, (), position.line, position.column), str(fault))
+
+
+def _tabs_as_spaces(text: str) -> str:
+    # JSON may be indented with tabs, which YAML's scanner refuses; a blank of the same width keeps the columns.
+    return re.sub(r"^[\t ]+", lambda match: " " * len(match[0]), text, flags=re.MULTILINE)
+
+
+def _find(events: Iterator[Any], path: tuple[str | int, ...], keep: Position | None = None) -> Position | None:
+    """Follows `path` through the events of one value; `keep` is the key that the value belongs to."""
+    event = next(events)
+    here = keep if keep and not isinstance(event, yaml.ScalarEvent) else _position(event)
+    if not path:
+        return here
+    if isinstance(event, yaml.MappingStartEvent):
+        for key in events:
+            if isinstance(key, yaml.MappingEndEvent):
+                break
+            if getattr(key, "value", None) == path[0]:
+                return _find(events, path[1:], _position(key))
+            _skip(key, events)
+            _skip(next(events), events)
+    elif isinstance(event, yaml.SequenceStartEvent):
+        for index, item in enumerate(events):
+            if isinstance(item, yaml.SequenceEndEvent):
+                break
+            if index == path[0]:
+                return _find(itertools.chain((item,), events), path[1:])
+            _skip(item, events)
+    return here
+
+
+def _skip(event: Any, events: Iterator[Any]) -> None:  # noqa: ANN401  # PyYAML has no types
+    depth = int(isinstance(event, yaml.CollectionStartEvent))
+    while depth:
+        event = next(events)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+
+
+def _position(event: Any) -> Position:  # noqa: ANN401  # PyYAML has no types
+    return Position(event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _parse_json(text: str) -> Data:
+    def unique(pairs: list[tuple[str, Data]]) -> dict[str, Data]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            keys = [key for key, _ in pairs]
+            double = next(key for key in keys if keys.count(key) > 1)
+            raise _Fault("EG103", f"key {double!r} is given twice in one object; keep one of them")
+        return result
+
+    def constant(value: str) -> Data:
+        raise _Fault("EG102", f"{value} is not JSON")
+
+    try:
+        return json.loads(text, object_pairs_hook=unique, parse_constant=constant)
+    except json.JSONDecodeError as fault:
+        message = f"not valid JSON: {fault.msg}"
+        raise _Fault("EG102", message, Position(fault.lineno, fault.colno)) from None
+    except (RecursionError, ValueError) as fault:
+        raise _Fault("EG102", f"not valid JSON: {fault}") from None
+
+
+class _Builder:
+    """Builds plain data from the events of one document.
+
+    Not from PyYAML's node tree, whose composer recurses in C without a limit: deep nesting would end the process.
+    """
+
+    def __init__(self, events: Iterator[Any], limit: int) -> None:
+        self._events = events
+        self._limit = limit
+        self._built = 0
+        self._anchors: dict[str, tuple[Data, int] | None] = {}
+
+    def build(self, event: Any, depth: int = 0) -> Data:  # noqa: ANN401  # PyYAML has no types
+        self._count(1, event)
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        if depth > _MAX_DEPTH:
+            raise _Fault("EG102", f"nested deeper than {_MAX_DEPTH} levels", _position(event))
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        before = self._built
+        if isinstance(event, yaml.ScalarEvent):
+            data = _scalar(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            data = []
+            while not isinstance(item := next(self._events), yaml.SequenceEndEvent):
+                data.append(self.build(item, depth + 1))
+        else:
+            data = self._mapping(depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (data, self._built - before + 1)
+        return data
+
+    def _count(self, values: int, event: Any) -> None:  # noqa: ANN401  # PyYAML has no types
+        self._built += values
+        if self._built > self._limit:
+            message = "the aliases of this document expand without end; write the values out"
+            raise _Fault("EG104", message, _position(event))
+
+    def _alias(self, event: Any) -> Data:  # noqa: ANN401  # PyYAML has no types
+        if event.anchor not in self._anchors:
+            raise _Fault("EG102", f"not valid YAML: no anchor &{event.anchor} before this alias", _position(event))
+        anchor = self._anchors[event.anchor]
+        if anchor is None:
+            raise _Fault("EG104", "an alias refers to the value that contains it", _position(event))
+        self._count(anchor[1], event)
+        return anchor[0]
+
+    def _mapping(self, depth: int) -> dict[str, Data]:
+        merged: dict[str, Data] = {}
+        own: dict[str, Data] = {}
+        while not isinstance(key := next(self._events), yaml.MappingEndEvent):
+            if not isinstance(key, yaml.ScalarEvent):
+                raise _Fault("EG102", "a key must be a text", _position(key))
+            value = self.build(next(self._events), depth + 1)
+            if key.value == "<<" and not key.style:
+                for source in value if isinstance(value, list) else [value]:
+                    if not isinstance(source, dict):
+                        raise _Fault("EG102", "`<<` merges mappings only", _position(key))
+                    merged = {**source, **merged}
+            elif key.value in own:
+                message = f"key {key.value!r} is given twice in one mapping; keep one of them"
+                raise _Fault("EG103", message, _position(key))
+            else:
+                own[key.value] = value
+        return {**merged, **own}
+
+
+def _scalar(event: Any) -> Data:  # noqa: ANN401  # PyYAML has no types
+    text: str = event.value
+    if event.style or event.tag == "tag:yaml.org,2002:str":
+        return text
+    if event.tag == "tag:yaml.org,2002:binary":
+        raise _Fault("EG102", "binary values are not supported", _position(event))
+    if text in ("", "~", "null", "Null", "NULL"):
+        return None
+    if (word := text.lower()) in _BOOL and text in (word, word.capitalize(), word.upper()):
+        return _BOOL[word]
+    if _INT.match(text):
+        return _integer(text, event)
+    if _FLOAT.match(text):
+        number = float(text)
+        if math.isinf(number):
+            raise _Fault("EG102", "a number too large", _position(event))
+        return number
+    return text
+
+
+def _integer(text: str, event: Any) -> int:  # noqa: ANN401  # PyYAML has no types
+    digits = text.lstrip("+-").lower()
+    if len(digits) > _MAX_DIGITS:
+        raise _Fault("EG102", f"a number of more than {_MAX_DIGITS} digits", _position(event))
+    if digits.startswith("0x"):
+        value = int(digits, 16)
+    elif digits.startswith("0") and digits != "0":
+        value = int(digits.replace("o", ""), 8)
+    else:
+        value = int(digits)
+    return -value if text.startswith("-") else value
