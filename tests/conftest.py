@@ -1,0 +1,40 @@
+"""Shared by all tests: the address plan, the conformance and golden cases, and whether the kernel can be asked.
+
+Address plan of every fixture: nodes `egress-N` and `worker-N` have 172.18.4.N and 172.18.4.1N on eth0 (fd00:4::/64),
+gateway nodes 172.18.18.N on eth1 (2001:db8:18::/64); pods of node n are 10.111.n.0/24 (fd00:111:0:n::/64), services
+10.222.0.0/16, virtual machines 10.66.10.0/24; the outside is 203.0.113.10 (2001:db8:ffff::10), virtual IPs end in .24x.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+GOLDEN = ROOT / "golden"
+CONFORMANCE = Path(__file__).parent / "conformance"
+GOLDEN_CASES = sorted(path.parent.name for path in GOLDEN.glob("*/CASE.md"))
+
+
+def _why_no_kernel() -> str:
+    if os.geteuid() != 0:
+        return "neither root nor a user namespace: run `make test`, which opens one where the kernel allows it"
+    if not (shutil.which("nft") and shutil.which("ip")):
+        return "nft or ip is missing: install nftables and iproute2"
+    command = ["unshare", "-n", "nft", "add", "table", "inet", "egressc_probe"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else f"nf_tables is not available: {done.stderr.strip()}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Kernel tests are skipped with the reason where the kernel cannot be asked, save in CI, where that is a failure."""
+    kernel = [item for item in items if item.get_closest_marker("kernel")]
+    reason = _why_no_kernel() if kernel else ""
+    if not reason:
+        return
+    if os.environ.get("EGRESSC_REQUIRE_KERNEL"):
+        pytest.exit(f"kernel tests are required here, but cannot run: {reason}", returncode=1)
+    for item in kernel:
+        item.add_marker(pytest.mark.skip(reason=reason))
