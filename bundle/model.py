@@ -45,6 +45,21 @@ class FwmarkRule:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyRule:
+    """One `ip rule` that gives reverse path filtering an answer: `from SOURCE`, asked after all other tables.
+
+    A reply from outside enters a node that may have no route at all to its sender, and then even the loose filter drops
+    it: the kernel looks the reversed packet up and wants some route. This rule leads to one, whose next hop exists
+    nowhere; what would really be sent by it, the ruleset answers with "network unreachable", as without it.
+    """
+
+    family: FamilyName
+    priority: int
+    source: str
+    table: int
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One default route of one of our tables.
 
@@ -80,6 +95,7 @@ class Routing:
     node: str
     internal_ips: tuple[str, ...]
     rules: tuple[FwmarkRule, ...]
+    reply_rules: tuple[ReplyRule, ...]
     routes: tuple[Route, ...]
     sysctls: tuple[Sysctl, ...]
 

@@ -23,8 +23,17 @@ After `local` (0), Cilium (1 to 112), AWS VPC CNI (512 to 1536), Deckhouse (1490
 `main` (32766), which would send the packet out by the node's own way.
 """
 
+REPLY_PRIORITY: Final = 32770
+"""Priority of the rules that answer reverse path filtering.
+
+After `main` (32766) and `default` (32767): they speak for senders that no other table knows.
+"""
+
+REPLY_NEXT_HOP: Final = "169.254.73.73"
+"""Next hop of the route that those rules lead to. Link-local, so no router passes it on, and nobody has it."""
+
 TABLE_BASE: Final = 7300
-"""Routing table of mark number n is `TABLE_BASE + n`.
+"""Routing table of mark number n, from 1, is `TABLE_BASE + n`; this one itself is for replies, see `ReplyRule`.
 
 Clear of Tailscale's 52, kube-router's 77 to 79, Calico's 1 to 250, the reserved 253 to 255, Deckhouse's 1490 and
 10000 upwards, and Cilium's 2004 to 2005.
@@ -42,6 +51,9 @@ Clear of kube-proxy's 0x4000 and 0x8000, Cilium's 0x0f00 field, the AWS VPC CNI'
 
 PRIORITY_DECIDE: Final = -95
 """Just after destination NAT (`dstnat`, -100): a ClusterIP has become its backend, and the route is not yet chosen."""
+
+PRIORITY_FORWARD: Final = -5
+"""Before others' filters (0), so that a packet with nowhere to go is answered and not counted as somebody's."""
 
 PRIORITY_TRANSLATE: Final = 90
 """Just before `srcnat` (100), where CNIs masquerade: whoever binds a connection first keeps it."""

@@ -121,6 +121,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"{_ADDRESS} (?P<vmap>vmap )?@(?P<set>\S+)", "address"),
         (r"snat (?P<family>ip6?) to (?P=family) saddr", "keep_source"),
         (r"snat (?P<family>ip6?) to (?P<address>[0-9a-f.:]+)", "snat"),
+        (r"rt ip6? nexthop (?P<address>[0-9a-f.:]+)", "next_hop"),
+        (r"reject with icmp net-unreachable", "reject"),
         (r"masquerade", "masquerade"),
         (r"(?P<verdict>accept|drop|return|(?:jump|goto) \S+)", "verdict"),
     )
@@ -140,7 +142,7 @@ class Evaluator:
             raise EvaluationError(f"the table holds {' '.join(ruleset.others[0])}, which is unknown")
         self._ruleset = ruleset
         self._tables = {name: _index(item) for name, item in ruleset.sets.items()}
-        self._hooks: dict[str, list[tuple[int, str, str]]] = {"prerouting": [], "postrouting": []}
+        self._hooks: dict[str, list[tuple[int, str, str]]] = {"prerouting": [], "forward": [], "postrouting": []}
         for chain in ruleset.chains.values():
             if chain.hook:
                 kind, hook, priority = _parse_hook(chain.hook)
@@ -227,6 +229,13 @@ class Evaluator:
 
     def _on_local(self, _: re.Match[str]) -> _Match:
         return lambda state: (state.packet.local, "", None)
+
+    def _on_reject(self, _: re.Match[str]) -> _Match:
+        return lambda _: (True, "", "drop")
+
+    def _on_next_hop(self, found: re.Match[str]) -> _Match:
+        address = ip_address(found["address"])
+        return lambda state: (state.packet.next_hop == address, "", None)
 
     def _on_interface(self, found: re.Match[str]) -> _Match:
         side, name, equal = found["which"][:3], found["name"], not found["op"]
@@ -353,7 +362,9 @@ class Evaluator:
 
 
 def _parse_hook(text: str) -> tuple[str, str, int]:
-    found = re.fullmatch(r"type (filter|nat) hook (prerouting|postrouting) priority (-?\d+); policy accept", text)
+    found = re.fullmatch(
+        r"type (filter|nat) hook (prerouting|forward|postrouting) priority (-?\d+); policy accept", text
+    )
     if found is None:
         raise EvaluationError(f"unknown base chain: {text}")
     return found[1], found[2], int(found[3])

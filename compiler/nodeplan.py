@@ -61,6 +61,8 @@ class Translation:
         nat_chain: Chain that translates them.
         mark: The mark.
         addresses: Source addresses, one a family.
+        armed: Whether packets are translated now; a standby may do so only with an address that is the gateway's
+            wherever it is served, which a virtual IP is.
         masquerade: Interface on which the node finds the address itself; None when the addresses are known.
     """
 
@@ -70,6 +72,7 @@ class Translation:
     mark: int
     addresses: tuple[Address, ...]
     masquerade: str | None
+    armed: bool
 
 
 @dataclass(frozen=True, slots=True)

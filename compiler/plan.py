@@ -134,7 +134,7 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
         NextHop(name, chain_name("to", name), marks[f"node/{name}"], tuple(shared.links.next_hops(node, name).values()))
         for name in masters
     )
-    translations = tuple(_translation(name, item, marks) for name, item in served.items())
+    translations = tuple(_translation(name, item, marks, node.name) for name, item in served.items())
     sources: list[SourceElement] = []
     routes: list[RouteElement] = []
     classes: list[ClassChain] = []
@@ -163,7 +163,12 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
         next_hops=next_hops,
         translations=translations,
         routing=routing(
-            node, next_hops, [item.source for item in served.values()], shared.links, shared.cluster.config
+            node,
+            next_hops,
+            [item.source for item in served.values()],
+            _replies(local, shared.cluster),
+            shared.links,
+            shared.cluster.config,
         ),
         addresses=Addresses(node.name, _virtual_ips(node, served, findings)),
     )
@@ -200,6 +205,18 @@ def _remote(
             if workloads:
                 result.append((item, workloads))
     return tuple(result)
+
+
+def _replies(local: Iterable[tuple[WorkloadClass, tuple[Workload, ...]]], cluster: Cluster) -> tuple[Network, ...]:
+    """The ranges that hold the IPv4 addresses of a node's workloads: few, however many workloads."""
+    found: set[Network] = set()
+    for _, workloads in local:
+        for workload in workloads:
+            address = workload.addresses.get(Family.IPV4)
+            if address is not None and not any(address in network for network in found):
+                ranges = (network for network in cluster.workload_ranges if address in network)
+                found.add(next(ranges, ip_network(address)))
+    return collapse(found)
 
 
 def _masters(
@@ -256,7 +273,7 @@ def _verdict_here(gateway: str, family: Family, served: Mapping[str, _Served]) -
     return f"goto {chain_name('gateway', gateway)}"
 
 
-def _translation(name: str, item: _Served, marks: Mapping[str, int]) -> Translation:
+def _translation(name: str, item: _Served, marks: Mapping[str, int], node: str) -> Translation:
     return Translation(
         gateway=name,
         mark_chain=chain_name("gateway", name),
@@ -264,6 +281,7 @@ def _translation(name: str, item: _Served, marks: Mapping[str, int]) -> Translat
         mark=marks[f"gateway/{name}"],
         addresses=tuple(item.source.addresses.values()),
         masquerade=item.source.interface if item.source.masquerade else None,
+        armed=item.election.master == node or item.election.gateway.mode is Mode.VIRTUAL,
     )
 
 

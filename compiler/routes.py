@@ -3,15 +3,20 @@
 from collections.abc import Iterable, Sequence
 
 from bundle import names
-from bundle.model import FwmarkRule, Route, Routing, Sysctl
+from bundle.model import FwmarkRule, ReplyRule, Route, Routing, Sysctl
 from compiler.links import Links
-from compiler.model import Config, Family, Node
+from compiler.model import Config, Family, Network, Node
 from compiler.nodeplan import NextHop
 from compiler.suitability import Source
 
 
-def routing(
-    node: Node, next_hops: Sequence[NextHop], sources: Sequence[Source], links: Links, config: Config
+def routing(  # noqa: PLR0913, PLR0917  # the parts of one file
+    node: Node,
+    next_hops: Sequence[NextHop],
+    sources: Sequence[Source],
+    replies: Sequence[Network],
+    links: Links,
+    config: Config,
 ) -> Routing:
     """Makes `routing.json` of a node.
 
@@ -19,6 +24,7 @@ def routing(
         node: The node.
         next_hops: Gateway nodes that it sends packets to.
         sources: Source addresses of the gateways that it serves or stands by for.
+        replies: IPv4 prefixes of its workloads, to which replies come from outside.
         links: For the interface towards the other nodes.
         config: For rule priority, mask and tables.
     """
@@ -37,10 +43,19 @@ def routing(
                 device, gateway = links.interface(node), str(addresses[family])
                 routes.append(Route(label, table, "unicast", gateway, device, names.METRIC_NEXT_HOP))
             routes.append(Route(label, table, "blackhole", None, None, names.METRIC_BLACKHOLE))
+    reply_rules: list[ReplyRule] = []
+    device = links.interface(node)
+    if next_hops and replies and device is not None and not _has_way_out(node):
+        hop = names.REPLY_NEXT_HOP
+        routes.append(Route("ipv4", config.table_base, "unicast", hop, device, names.METRIC_NEXT_HOP))
+        reply_rules.extend(
+            ReplyRule("ipv4", names.REPLY_PRIORITY, str(network), config.table_base) for network in replies
+        )
     return Routing(
         node=node.name,
         internal_ips=tuple(str(address) for address in node.internal_ips.values()),
         rules=tuple(sorted(rules, key=lambda rule: (rule.family, rule.table))),
+        reply_rules=tuple(reply_rules),
         routes=tuple(sorted(routes, key=lambda route: (route.family, route.table, route.metric))),
         sysctls=_sysctls(node, bool(next_hops), sources, links.interface(node)),
     )
@@ -57,16 +72,18 @@ def _sysctls(node: Node, sends: bool, sources: Sequence[Source], node_interface:
         return _sorted(settings)
     interfaces = {node_interface, *(source.interface for source in sources)} - {None}
     for interface in interfaces:
-        # A gateway's packets come in by one interface and are answered by another. Loose (2) still wants some route to
-        # the sender, which a node without a way out lacks for every reply from outside: there it must be off (0).
-        way_out = any(route.family is Family.IPV4 for route in node.network.default_routes)
-        loose = sources or way_out or not node.network.routes_known
-        settings[f"net/ipv4/conf/{interface}/rp_filter"] = "2" if loose else "0"
+        # A gateway's packets come in by one interface and are answered by another.
+        settings[f"net/ipv4/conf/{interface}/rp_filter"] = "2"
         if sources:
             settings[f"net/ipv4/conf/{interface}/send_redirects"] = "0"
     if sources:
         settings["net/ipv4/conf/all/send_redirects"] = "0"  # the kernel takes either as a yes
     return _sorted(settings)
+
+
+def _has_way_out(node: Node) -> bool:
+    """Whether the node is known to have an IPv4 default route, which is then one to every sender."""
+    return node.network is not None and any(r.family is Family.IPV4 for r in node.network.default_routes)
 
 
 def _sorted(settings: dict[str, str]) -> tuple[Sysctl, ...]:

@@ -13,7 +13,7 @@ _SUBDOMAIN_LENGTH: Final = 253
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _LABEL_LENGTH: Final = 63
 # The kernel refuses `/`, `:`, blanks, `.` and `..` (dev_valid_name); quotes, `\` and `*` mean something to nft.
-_INTERFACE = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.@+=#-]{1,15}")
+_INTERFACE = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.@+=-]{1,15}")
 _PREFIX = re.compile(r"[0-9]{1,3}")
 
 

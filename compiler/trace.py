@@ -72,7 +72,7 @@ class Tracer:
             return Trace("drop", node, None, _last_chain(result), tuple(hops))
         packet = result.packet
         if packet.mark == 0:
-            result = evaluator.run("postrouting", replace(packet, oif="ordinary"))
+            result = self._out(evaluator, replace(packet, oif="ordinary"))
             if not result.accepted:
                 raise TraceError(f"node {node}: the guard drops what was let through: {source} to {destination}")
             return Trace("bypass", node, None, "", tuple(hops))
@@ -82,7 +82,7 @@ class Tracer:
         hops.append(hop)
         if next_hop is None:
             return Trace("drop", node, None, "", tuple(hops))
-        result = evaluator.run("postrouting", replace(packet, oif="next-hop", next_hop=next_hop))
+        result = self._out(evaluator, replace(packet, oif="next-hop", next_hop=next_hop))
         if not result.accepted or result.packet.source != source:
             raise TraceError(f"node {node}: a packet for {next_hop} does not leave as it is: {result.steps[-1].rule}")
         hops.append(Hop(node, "postrouting", f"keeps its source {source}", result.steps))
@@ -105,7 +105,7 @@ class Tracer:
         """The packet leaves the cluster here, by the node's own routes."""
         part, evaluator = self._node(node)
         leaving = replace(packet, oif=_masquerade_interface(part, packet.mark))
-        result = evaluator.run("postrouting", leaving)
+        result = self._out(evaluator, leaving)
         if not result.accepted:
             hops.append(Hop(node, "postrouting", "dropped", result.steps))
             return Trace("drop", node, None, _last_chain(result), tuple(hops))
@@ -115,6 +115,11 @@ class Tracer:
         shown = f"gets the source {source}" if source else f"takes the address of {leaving.oif}"
         hops.append(Hop(node, "postrouting", shown, result.steps))
         return Trace("egress", node, source, chain, tuple(hops))
+
+    def _out(self, evaluator: Evaluator, packet: Packet) -> Result:
+        """Sends a packet of a workload through what comes after routing."""
+        forwarded = evaluator.run("forward", packet)
+        return evaluator.run("postrouting", forwarded.packet) if forwarded.accepted else forwarded
 
     def _node(self, name: str) -> tuple[NodePart, Evaluator]:
         if name not in self._parts:

@@ -29,7 +29,7 @@ def _why_no_kernel() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Kernel tests are skipped with the reason where the kernel cannot be asked, save in CI, where that is a failure."""
+    """Where the kernel cannot be asked, kernel tests are skipped with the reason; in CI that is a failure."""
     kernel = [item for item in items if item.get_closest_marker("kernel")]
     reason = _why_no_kernel() if kernel else ""
     if not reason:
