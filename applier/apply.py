@@ -1,0 +1,136 @@
+"""Does the steps, reads back, and puts everything of ours back as it was found if either goes wrong.
+
+Going back is the same comparison the other way round, from what the kernel holds by then to what was found: so it does
+not depend on how far a step came.
+"""
+
+from collections.abc import Callable
+from itertools import chain
+
+from applier.change import (
+    AddAddress,
+    AddRoute,
+    AddRule,
+    Announce,
+    Change,
+    DeleteAddress,
+    DeleteRoute,
+    DeleteRule,
+    ReplaceAddress,
+    ReplaceRoute,
+    RunNft,
+    SetSysctl,
+    Wait,
+)
+from applier.difference import difference
+from applier.errors import KernelError
+from applier.kernel import Kernel
+from applier.model import Live, Wanted
+from applier.want import want_back
+
+_ROUNDS = 3  # a setting taken back can move others with it, which the next round takes back
+
+
+class ApplyFailedError(Exception):
+    """An apply did not come to its end.
+
+    Attributes:
+        left: What could not be undone, as lines for people; empty if the node is as it was found.
+    """
+
+    def __init__(self, reason: str, left: tuple[str, ...]) -> None:
+        super().__init__(reason)
+        self.left = left
+
+
+def apply(
+    kernel: Kernel, wanted: Wanted, before: Live, observe: Callable[[], Live], report: Callable[[str], None]
+) -> None:
+    """Makes the kernel hold what is wanted, or what it held before.
+
+    Args:
+        kernel: What to change.
+        wanted: What to reach.
+        before: What was observed just now.
+        observe: Observes again.
+        report: Is given each line of each step before the step is done.
+
+    Raises:
+        ApplyFailedError: A step failed, or what was read back is not what was wanted; all was undone that can be.
+    """
+    reached = False
+    reason = "interrupted"
+    left: tuple[str, ...] = ()
+    try:
+        for change in difference(wanted, before):
+            for line in change.lines():
+                report(line)
+            _perform(kernel, change)
+        remaining = _lines(difference(wanted, observe()))
+        reached = not remaining
+        reason = "\n".join(("what was read back is not what was wanted; still to do:", *remaining))
+    except KernelError as error:
+        reason = str(error)
+    finally:
+        # Also on an interrupt, or when nobody reads our output any more: half of the way is no place to stay.
+        if not reached:
+            left = _undo(kernel, before, observe)
+    if not reached:
+        raise ApplyFailedError(reason, left)
+
+
+def _undo(kernel: Kernel, before: Live, observe: Callable[[], Live]) -> tuple[str, ...]:
+    """Goes back as far as possible; returns what is left to be undone."""
+    wanted = want_back(before)
+    errors: list[str] = []
+    try:
+        for _ in range(_ROUNDS):
+            changes = difference(wanted, observe())
+            if not changes:
+                break
+            for change in changes:
+                try:
+                    _perform(kernel, change)
+                except KernelError as error:
+                    errors.append(str(error))
+        now = observe()
+    except KernelError as error:
+        return (*errors, str(error), "what the node holds now is not known")
+    # Objects of others in our table are deleted with the commit, and nft's listing does not say how to make them.
+    others = before.ruleset.others if before.ruleset else ()
+    here = now.ruleset.others if now.ruleset else ()
+    lost = (f"was deleted from our table: {kind} {name}" for kind, name in others if (kind, name) not in here)
+    left = (*_lines(difference(wanted, now)), *lost)
+    return (*dict.fromkeys(errors), *left) if left else ()
+
+
+def _lines(changes: tuple[Change, ...]) -> tuple[str, ...]:
+    return tuple(chain.from_iterable(change.lines() for change in changes))
+
+
+def _perform(kernel: Kernel, change: Change) -> None:  # noqa: C901  # one line for each kind of step
+    match change:
+        case SetSysctl(name, value):
+            kernel.write_sysctl(name, value)
+        case AddRule(rule):
+            kernel.add_rule(rule)
+        case DeleteRule(rule):
+            kernel.delete_rule(rule)
+        case AddRoute(route):
+            kernel.add_route(route)
+        case ReplaceRoute(route):
+            kernel.replace_route(route)
+        case DeleteRoute(route):
+            kernel.delete_route(route)
+        case AddAddress(address):
+            kernel.add_address(address)
+        case ReplaceAddress(address):
+            kernel.replace_address(address)
+        case DeleteAddress(address):
+            kernel.delete_address(address)
+        case RunNft(script):
+            kernel.run_nft(script)
+        case Wait(seconds):
+            kernel.wait(seconds)
+        case Announce(address, device):
+            kernel.announce(address, device)

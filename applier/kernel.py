@@ -1,0 +1,217 @@
+"""The port: all that the applier asks of a kernel, and the real one behind it. Nothing is compared or decided here."""
+
+import ipaddress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from socket import AF_INET, AF_INET6
+from typing import Protocol
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from applier import netlink
+from applier.announce import announce
+from applier.errors import KernelError
+from applier.model import Address, Route, Rule
+from applier.netlink import ABSENT, CLONED, UNREACHABLE
+from applier.nft import Nft
+
+_SYSCTLS = Path("/proc/sys")
+
+
+class Kernel(Protocol):
+    """Every method raises `KernelError` when the kernel refuses. What deletes takes it well when nothing is there."""
+
+    def list_table(self) -> str | None:
+        """Returns nft's listing of our table; None if there is none."""
+
+    def list_rules(self) -> tuple[Rule, ...]:
+        """Returns all rules, everybody's, in the kernel's order."""
+
+    def list_routes(self) -> tuple[Route, ...]:
+        """Returns all routes of all tables, everybody's, in the kernel's order."""
+
+    def list_addresses(self) -> tuple[Address, ...]:
+        """Returns all addresses, everybody's."""
+
+    def list_devices(self) -> tuple[str, ...]:
+        """Returns the names of all interfaces."""
+
+    def find_device(self, address: str) -> str | None:
+        """Returns the interface by which the node itself would reach an address; None if it has no route to it."""
+
+    def find_sysctls(self, pattern: str) -> tuple[str, ...]:
+        """Returns the names of the settings that match a glob pattern."""
+
+    def read_sysctl(self, name: str) -> str | None:
+        """Returns a setting's value with single spaces; None if there is no such setting."""
+
+    def write_sysctl(self, name: str, value: str) -> None:
+        """Writes a setting."""
+
+    def run_nft(self, script: str) -> None:
+        """Runs nft text as one transaction."""
+
+    def add_rule(self, rule: Rule) -> None:
+        """Adds a rule."""
+
+    def delete_rule(self, rule: Rule) -> None:
+        """Deletes exactly this rule."""
+
+    def add_route(self, route: Route) -> None:
+        """Adds a route where there is none of its key."""
+
+    def replace_route(self, route: Route) -> None:
+        """Puts a route in place of the one of its key."""
+
+    def delete_route(self, route: Route) -> None:
+        """Deletes exactly this route."""
+
+    def add_address(self, address: Address) -> None:
+        """Adds an address to an interface."""
+
+    def replace_address(self, address: Address) -> None:
+        """Gives an address another lifetime."""
+
+    def delete_address(self, address: Address) -> None:
+        """Deletes an address."""
+
+    def announce(self, address: str, device: str) -> None:
+        """Tells the neighbours on the interface that the address, without a prefix length, is here."""
+
+    def wait(self, seconds: float) -> None:
+        """Does nothing for so long."""
+
+
+class LinuxKernel:
+    """The kernel of the network namespace in which it is made; see `Kernel` for the methods."""
+
+    def __init__(self) -> None:
+        self._nft = Nft()
+        try:
+            self._ip = IPRoute()
+        except OSError as error:
+            raise KernelError(f"no netlink socket: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Closes the sockets."""
+        self._ip.close()
+
+    def list_table(self) -> str | None:  # noqa: D102  # here and below: said in `Kernel`
+        return self._nft.list_table()
+
+    def list_rules(self) -> tuple[Rule, ...]:  # noqa: D102
+        with _netlink("list rules"):
+            dumps = [self._ip.get_rules(family=family) for family in (AF_INET, AF_INET6)]
+        return tuple(netlink.rule(message) for dump in dumps for message in dump)
+
+    def list_routes(self) -> tuple[Route, ...]:  # noqa: D102
+        names = self._names()
+        with _netlink("list routes"):
+            dumps = [self._ip.get_routes(family=family) for family in (AF_INET, AF_INET6)]
+        messages = (message for dump in dumps for message in dump if not message["flags"] & CLONED)
+        return tuple(netlink.route(message, names) for message in messages)
+
+    def list_addresses(self) -> tuple[Address, ...]:  # noqa: D102
+        names = self._names()
+        with _netlink("list addresses"):
+            dumps = [self._ip.get_addr(family=family) for family in (AF_INET, AF_INET6)]
+        return tuple(netlink.address(message, names) for dump in dumps for message in dump)
+
+    def list_devices(self) -> tuple[str, ...]:  # noqa: D102
+        return tuple(sorted(self._names().values()))
+
+    def find_device(self, address: str) -> str | None:  # noqa: D102
+        names = self._names()
+        try:
+            found = list(self._ip.route("get", dst=address))
+        except NetlinkError as error:
+            if error.code in UNREACHABLE:
+                return None
+            raise KernelError(f"ip route get {address}: {error.args[-1]}") from None
+        return next((route.device for message in found if (route := netlink.route(message, names)).device), None)
+
+    def find_sysctls(self, pattern: str) -> tuple[str, ...]:  # noqa: D102
+        return tuple(sorted(path.relative_to(_SYSCTLS).as_posix() for path in _SYSCTLS.glob(pattern)))
+
+    def read_sysctl(self, name: str) -> str | None:  # noqa: D102
+        try:
+            return " ".join((_SYSCTLS / name).read_text("ascii").split())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise KernelError(f"sysctl {name}: {error.strerror}") from None
+
+    def write_sysctl(self, name: str, value: str) -> None:  # noqa: D102
+        try:
+            (_SYSCTLS / name).write_text(f"{value}\n", "ascii")
+        except OSError as error:
+            raise KernelError(f"sysctl {name} = {value}: {error.strerror}") from None
+
+    def run_nft(self, script: str) -> None:  # noqa: D102
+        self._nft.run(script)
+
+    def add_rule(self, rule: Rule) -> None:  # noqa: D102
+        with _netlink(f"ip rule add {rule}"):
+            self._ip.rule("add", **netlink.of_rule(rule))
+
+    def delete_rule(self, rule: Rule) -> None:  # noqa: D102
+        with _netlink(f"ip rule delete {rule}", may_be_absent=True):
+            self._ip.rule("del", **netlink.of_rule(rule))
+
+    def add_route(self, route: Route) -> None:  # noqa: D102
+        with _netlink(f"ip route add {route}"):
+            self._ip.route("add", **netlink.of_route(route, self._index))
+
+    def replace_route(self, route: Route) -> None:  # noqa: D102
+        with _netlink(f"ip route replace {route}"):
+            self._ip.route("replace", **netlink.of_route(route, self._index))
+
+    def delete_route(self, route: Route) -> None:  # noqa: D102
+        with _netlink(f"ip route delete {route}", may_be_absent=True):
+            self._ip.route("del", **netlink.of_route(route, self._index))
+
+    def add_address(self, address: Address) -> None:  # noqa: D102
+        with _netlink(f"ip address add {address}"):
+            self._ip.addr("add", **netlink.of_address(address, self._index))
+
+    def replace_address(self, address: Address) -> None:  # noqa: D102
+        with _netlink(f"ip address replace {address}"):
+            self._ip.addr("replace", **netlink.of_address(address, self._index))
+
+    def delete_address(self, address: Address) -> None:  # noqa: D102
+        with _netlink(f"ip address delete {address}", may_be_absent=True):
+            self._ip.addr("del", **netlink.of_address(address, self._index))
+
+    def announce(self, address: str, device: str) -> None:  # noqa: D102
+        router = self.read_sysctl(f"net/ipv6/conf/{device}/forwarding") == "1"
+        try:
+            announce(ipaddress.ip_address(address), device, router=router)
+        except OSError as error:
+            raise KernelError(f"announce {address} on {device}: {error.strerror}") from None
+
+    def wait(self, seconds: float) -> None:  # noqa: D102
+        time.sleep(seconds)
+
+    def _names(self) -> dict[int, str]:
+        with _netlink("list interfaces"):
+            return {int(link["index"]): str(link.get("ifname")) for link in self._ip.get_links()}
+
+    def _index(self, device: str) -> int:
+        for index, name in self._names().items():
+            if name == device:
+                return index
+        raise KernelError(f"there is no interface {device}")
+
+
+@contextmanager
+def _netlink(what: str, *, may_be_absent: bool = False) -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        if not (may_be_absent and error.code in ABSENT):
+            raise KernelError(f"{what}: {error.args[-1]}") from None
+    except OSError as error:
+        raise KernelError(f"{what}: {error.strerror}") from None
