@@ -5,7 +5,7 @@ RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format golden bench system clean
+.PHONY: help demo test check format golden schemas bench system clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,13 +14,13 @@ demo: $(STAMP) ## Show the main job: compile, apply to a cluster of namespaces, 
 	@$(RUN)/python -m lab.demo
 
 test: $(STAMP) ## Run all tests, those in the kernel too.
-	@$(RUN)/pytest $(PYTEST_ARGS)
+	@.ci/as-root $(RUN)/pytest $(PYTEST_ARGS)
 
 check: $(STAMP) ## Check format, lint and types, then run the tests.
 	$(RUN)/ruff format --check .
 	$(RUN)/ruff check .
 	$(RUN)/mypy
-	$(RUN)/pytest $(PYTEST_ARGS)
+	.ci/as-root $(RUN)/pytest $(PYTEST_ARGS)
 
 format: $(STAMP) ## Format the code.
 	$(RUN)/ruff format .
@@ -28,6 +28,9 @@ format: $(STAMP) ## Format the code.
 
 golden: $(STAMP) ## Write the golden files anew; read the diff and explain it in the commit.
 	$(RUN)/pytest tests/test_golden.py --snapshot-update
+
+schemas: $(STAMP) ## Write the JSON Schemas anew.
+	$(RUN)/python -c 'import pathlib, compiler.schema; [pathlib.Path("schemas", n).write_text(t) for n, t in compiler.schema.schemas().items()]'
 
 bench: ## Measure; filled by a later change.
 	@echo "There is no benchmark yet."

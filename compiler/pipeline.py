@@ -38,7 +38,11 @@ class Compiled:
 
 def read_cluster(inputs: Sequence[str]) -> Reading:
     """Reads files, directories or standard input (`-`) and validates what is in them."""
-    sources, findings = read_sources(inputs)
+    return understand(*read_sources(inputs))
+
+
+def understand(sources: Sources, findings: tuple[Diagnostic, ...] = ()) -> Reading:
+    """Validates what was read; `findings` are those of reading it."""
     documents: list[Document] = []
     for name, raw in sources.items():
         found, faults = read_documents(name, raw)
@@ -46,7 +50,7 @@ def read_cluster(inputs: Sequence[str]) -> Reading:
         findings += faults
     loaded, faults = load(documents)
     findings += faults
-    cluster, faults = validate(loaded)
+    cluster, faults = validate(loaded, whole=not has_errors(findings))
     findings += faults
     return Reading(None if has_errors(findings) else cluster, sort(findings), loaded.passed_over, sources)
 

@@ -1,0 +1,94 @@
+"""The command line: parses arguments and hands over to the command, loaded only when it is the one.
+
+Exit status: 0 done, 1 a difference or a failed test, 2 bad usage or bad input, 3 a failed apply that was undone.
+Results go to standard output, everything else to standard error.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+import bundle
+import lab.cli as lab_cli
+from bundle.directory import BundleError
+
+_BAD_INPUT = 2
+_INTERRUPTED = 130  # 128 and SIGINT, as a shell tells it
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `egressc`; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return _load(arguments.command)(arguments)
+    except BundleError as fault:
+        sys.stderr.write(f"egressc: {fault}\n")
+        return _BAD_INPUT
+    except BrokenPipeError:
+        # The reader of our output has gone, as `| head` does; Python would complain when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _load(command: str) -> Callable[[argparse.Namespace], int]:
+    # A node that applies a bundle has no need of pydantic, jinja2 and yaml, and should not wait for them.
+    module, _, function = command.partition(":")
+    return cast("Callable[[argparse.Namespace], int]", getattr(importlib.import_module(module), function))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="egressc",
+        description="Compiles EgressGateway and EgressGatewayPolicy into nftables, policy routing and virtual IPs.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"egressc {bundle.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    compile_ = _command(commands, "compile", "compile inputs to a bundle", "compiler.commands:compile_inputs")
+    _inputs(compile_)
+    compile_.add_argument("-o", "--output", metavar="DIR", required=True, type=Path, help="where the bundle goes")
+
+    check = _command(commands, "check", "print what is wrong with inputs, and write nothing", "compiler.commands:check")
+    _inputs(check)
+    check.add_argument("--format", choices=("text", "json"), default="text")
+
+    explain = _command(commands, "explain", "tell the fate of a packet, from a bundle", "compiler.commands:explain")
+    explain.add_argument("bundle", metavar="DIR", type=Path)
+    explain.add_argument("--from", dest="source", metavar="NS/NAME|IP", required=True, help="workload or its address")
+    explain.add_argument("--to", metavar="IP", required=True, help="destination address")
+    explain.add_argument("--format", choices=("text", "json"), default="text")
+
+    test = _command(commands, "test", "run cases (from, to, expected fate) on inputs", "compiler.commands:test")
+    test.add_argument("inputs", metavar="FILE", nargs="+", help="inputs and, recognised by their list `cases`, cases")
+    test.add_argument("--format", choices=("text", "json"), default="text")
+
+    apply = _command(commands, "apply", "load one node's part of a bundle into the kernel", "applier.cli:main")
+    apply.add_argument("bundle", metavar="DIR", type=Path)
+    apply.add_argument("--node", metavar="NAME", required=True, help="the node that this is")
+    apply.add_argument("--netns", metavar="PATH", help="network namespace to work in: a path, or a name")
+    apply.add_argument("--dry-run", action="store_true", help="print what would change; exit 1 if anything would")
+
+    lab_cli.add_parser(commands).set_defaults(command="lab.cli:main")
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str, target: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+    parser.set_defaults(command=target)
+    return parser
+
+
+def _inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "inputs", metavar="INPUT", nargs="+", help="YAML or JSON files, directories of them, or - for standard input"
+    )
+    parser.add_argument("--config", metavar="FILE", help="a further input: the EgressCompilerConfig")
