@@ -1,6 +1,7 @@
 """The port: all that the applier asks of a kernel, and the real one behind it. Nothing is compared or decided here."""
 
 import ipaddress
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,9 @@ class Kernel(Protocol):
 
     def list_addresses(self) -> tuple[Address, ...]:
         """Returns all addresses, everybody's."""
+
+    def release(self) -> str:
+        """Returns the kernel's release, as `uname -r` prints it."""
 
     def list_devices(self) -> tuple[str, ...]:
         """Returns the names of all interfaces."""
@@ -119,6 +123,9 @@ class LinuxKernel:
         with _netlink("list addresses"):
             dumps = [self._ip.get_addr(family=family) for family in (AF_INET, AF_INET6)]
         return tuple(netlink.address(message, names) for dump in dumps for message in dump)
+
+    def release(self) -> str:  # noqa: D102
+        return os.uname().release
 
     def list_devices(self) -> tuple[str, ...]:  # noqa: D102
         return tuple(sorted(self._names().values()))

@@ -49,6 +49,7 @@ def observe(kernel: Kernel, part: NodePart) -> Live:
             if address.protocol != PROTOCOL and _host(address.address) in {_host(item) for item in planned}
         ),
         devices=kernel.list_devices(),
+        release=kernel.release(),
         ways={
             address.address: kernel.find_device(_host(address.address))
             for address in part.addresses.addresses

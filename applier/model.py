@@ -147,6 +147,7 @@ class Live:
         foreign_routes: Routes of others in the planned tables.
         foreign_addresses: Planned virtual IPs that are here and not ours.
         devices: Interfaces.
+        release: The kernel's release, as `uname -r` prints it; empty if nobody asked.
         ways: Virtual IP that names no interface to the interface of the node's own route to it; None if it has none.
     """
 
@@ -159,6 +160,7 @@ class Live:
     foreign_routes: tuple[Route, ...] = ()
     foreign_addresses: tuple[Address, ...] = ()
     devices: tuple[str, ...] = ()
+    release: str = ""
     ways: Mapping[str, str | None] = field(default_factory=dict)
 
 

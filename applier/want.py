@@ -1,11 +1,14 @@
 """One node's part of a bundle, or a former state, to `Wanted`; and what on the node forbids to go there. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from applier.errors import RefusedError
 from applier.model import DEFAULT, Address, Live, Route, Rule, Wanted
 from bundle.directory import NodePart
 from bundle.model import Address as PlannedAddress
+
+_KEEPS_ADDRESS_PROTOCOL = (5, 18)
 
 
 def want(part: NodePart, live: Live) -> Wanted:
@@ -88,8 +91,18 @@ def _reasons(part: NodePart, live: Live) -> Iterator[str]:
         yield f"a route that is not ours stands in table {route.table}, which is planned for us: {route}"
     for address in live.foreign_addresses:
         yield f"the virtual IP {address.address} is already on {address.device}, and not by us; remove it there"
+    if part.addresses.addresses and _version(live.release) < _KEEPS_ADDRESS_PROTOCOL:
+        yield (
+            f"Linux {live.release} does not keep the protocol number of an address, by which a virtual IP of ours is "
+            "known again; run Linux 5.18 or newer on gateway nodes, or use the mode of the node's own address"
+        )
     yield from _missing_devices(part, live)
     yield from _bad_sysctls(part, live.sysctls)
+
+
+def _version(release: str) -> tuple[int, ...]:
+    numbers = re.match(r"(\d+)\.(\d+)", release)
+    return (int(numbers[1]), int(numbers[2])) if numbers else _KEEPS_ADDRESS_PROTOCOL
 
 
 def _missing_devices(part: NodePart, live: Live) -> Iterator[str]:
