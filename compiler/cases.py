@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
 from pydantic import Field
 
@@ -50,7 +51,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What came of a case; `actual` holds the fields that `expected` names, or the verdict `error` and a reason."""
+    """What came of a case; `actual` is the whole fate, or the verdict `error` and a reason."""
 
     case: Case
     expected: Mapping[str, str]
@@ -59,7 +60,7 @@ class CaseResult:
     @property
     def passed(self) -> bool:
         """Whether every expected field is as expected."""
-        return self.expected == self.actual
+        return all(self.actual.get(key) == value for key, value in self.expected.items())
 
     def as_json(self) -> dict[str, object]:
         """Returns the fields of the JSON output."""
@@ -79,12 +80,12 @@ class CaseResult:
         given = self.case.given
         title = f"{given.name}: " if given.name else ""
         lines = [f"FAILED {self.case.file} cases[{self.case.index}]: {title}{given.source} to {given.to}"]
-        keys = sorted({*self.expected, *self.actual})
         lines.extend(
-            f"  {key}: expected {self.expected.get(key, '-')}, is {self.actual.get(key) or 'none'}"
-            for key in keys
-            if self.expected.get(key) != self.actual.get(key)
+            f"  {key}: expected {value}, is {self.actual.get(key) or 'none'}"
+            for key, value in self.expected.items()
+            if self.actual.get(key) != value
         )
+        lines.append(f"  because: {self.actual.get('reason')}")
         return "\n".join(lines) + "\n"
 
 
@@ -118,10 +119,21 @@ def run(cases: Iterable[Case], explainer: Explainer) -> tuple[CaseResult, ...]:
 
 
 def _run(case: Case, explainer: Explainer) -> CaseResult:
-    expected = {key: value for key, value in case.given.expect.model_dump(by_alias=True).items() if value is not None}
+    given = case.given.expect.model_dump(by_alias=True)
+    expected = {key: _canonical(value) for key, value in given.items() if value is not None}
     try:
         fate = explainer.explain(case.given.source, case.given.to).as_json()
     except ExplainError as fault:
         return CaseResult(case, expected, {"verdict": "error", "reason": str(fault)})
-    actual = {key: value if isinstance(value := fate[key], str) else None for key in expected}
+    actual = {key: value for key in (*given, "reason") if (value := fate[key]) is None or isinstance(value, str)}
     return CaseResult(case, expected, actual)
+
+
+def _canonical(text: str) -> str:
+    """Returns an address or a prefix as we print it, any other text as it is."""
+    for parse in (ip_address, ip_network):
+        try:
+            return str(parse(text))
+        except ValueError:
+            continue
+    return text

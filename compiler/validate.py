@@ -6,6 +6,7 @@ and at what they say about each other's names and addresses; does not resolve se
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from pydantic import BaseModel
@@ -138,9 +139,23 @@ def _policy(item: Object, read: egress.EgressGatewayPolicy, findings: Findings) 
         destinations=findings.networks(read.spec.destination_cidrs, place.at("destinationCIDRs")),
         excluded=findings.networks(read.spec.excluded_cidrs, place.at("excludedCIDRs")),
         selectors=selectors,
-        created=read.metadata.creation_timestamp,
+        created=_timestamp(read.metadata.creation_timestamp, item.place, findings),
         place=item.place,
     )
+
+
+def _timestamp(text: str | None, place: Place, findings: Findings) -> str | None:
+    """Returns a timestamp such that the order of texts is that of times."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        message = f"{text!r} is not a timestamp such as 2026-01-31T12:00:00Z"
+        findings.error("EG202", place.at("metadata", "creationTimestamp"), message)
+        return None
+    return moment.isoformat(timespec="microseconds")
 
 
 def _selector(entry: egress.PolicySelector, place: Place, findings: Findings) -> Selector:
