@@ -43,6 +43,7 @@ def render(plan: NodePlan) -> str:
         names=names,
         chains=chains,
         sets=_sets(plan),
+        masquerades=any(item.masquerade for item in plan.translations),
         mask=_mark(plan.mark_mask),
         rest=_mark(plan.mark_mask ^ _ALL_BITS),
     )
@@ -110,6 +111,7 @@ def _sets(plan: NodePlan) -> tuple[SetText, ...]:
         translated = [
             f"{_mark(item.mark)} . {address}" for item in plan.translations for address in _of(family, item.addresses)
         ]
+        owned = sorted({address for item in plan.translations for address in _of(family, item.addresses)})
         sources = [f"{item.address} : goto {item.chain}" for item in plan.sources if item.address.version == family]
         routes = [
             f"{_mark(item.class_id)} . {_range(item.range)} : {item.verdict}"
@@ -120,6 +122,8 @@ def _sets(plan: NodePlan) -> tuple[SetText, ...]:
         add("stray", "set", kind, True, "Addresses of workloads that may come from other nodes.", stray)  # noqa: FBT003
         add("nexthop", "set", f"mark . {kind}", False, "The next hop of a mark.", next_hops)  # noqa: FBT003
         add("translated", "set", f"mark . {kind}", False, "The source address of a mark.", translated)  # noqa: FBT003
+        purpose = "Source addresses of gateways, which no other gateway's packet may have."
+        add("owned", "set", kind, False, purpose, map(str, owned))  # noqa: FBT003
         add("source", "map", f"{kind} : verdict", False, "Workloads and their classes.", sources)  # noqa: FBT003
         add("route", "map", f"mark . {kind} : verdict", True, "Class and destination to what is done.", routes)  # noqa: FBT003
     masqueraded = [f'{_mark(item.mark)} . "{item.masquerade}"' for item in plan.translations if item.masquerade]
