@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from typing import Literal
 
 from pydantic import Field
 
@@ -17,7 +18,7 @@ from compiler.source import read_documents
 class Expectation(OwnModel):
     """`expect`: the verdict; the rest is compared only where given."""
 
-    verdict: str
+    verdict: Literal["egress", "bypass", "drop"]
     policy: str | None = None
     cidr: str | None = None
     gateway: str | None = None

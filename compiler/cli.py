@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import cast
 
@@ -17,23 +18,29 @@ import lab.cli as lab_cli
 from bundle.directory import BundleError
 
 _BAD_INPUT = 2
+_PIPE_CLOSED = 141  # 128 and SIGPIPE, when the command did not come to its end
 _INTERRUPTED = 130  # 128 and SIGINT, as a shell tells it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `egressc`; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that lacks a letter gets its number
+            stream.reconfigure(errors="backslashreplace")
     arguments = _parser().parse_args(argv)
+    status = _PIPE_CLOSED
     try:
-        return _load(arguments.command)(arguments)
+        status = _load(arguments.command)(arguments)
+        sys.stdout.flush()
     except BundleError as fault:
         sys.stderr.write(f"egressc: {fault}\n")
         return _BAD_INPUT
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does; Python would complain when it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         return _INTERRUPTED
+    return status
 
 
 def _load(command: str) -> Callable[[argparse.Namespace], int]:

@@ -1,6 +1,5 @@
 """The edge to the disk: inputs to bytes, and a bundle's files to a directory, all or nothing."""
 
-import os
 import shutil
 import sys
 import tempfile
@@ -49,12 +48,14 @@ def write_bundle(files: Mapping[str, bytes], target: Path) -> None:
     Raises:
         OutputError: `target` is something else than a bundle or an empty directory, or the disk fails.
     """
-    target = Path(os.path.abspath(target))  # noqa: PTH100  # `..` and links are the user's, only made absolute
+    target = target.resolve()  # a link stays one, and what it leads to is replaced
     try:
         if target.exists() and not target.is_dir():
             raise OutputError(f"{target}: is a file, not a directory")
         if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
             raise OutputError(f"{target}: is not empty and not a bundle; name another directory or empty it")
+        if (target / MANIFEST).exists() and Path.cwd().is_relative_to(target):
+            raise OutputError(f"{target}: is replaced as a whole, and you stand in it; compile from outside of it")
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
@@ -76,6 +77,11 @@ def _fill(staging: Path, files: Mapping[str, bytes]) -> None:
 def _swap(staging: Path, target: Path) -> None:
     if not target.exists():
         staging.rename(target)
+        return
+    if not any(target.iterdir()):
+        # Whoever stands in the directory goes on standing in it. The manifest last: without it, it is no bundle.
+        for path in sorted(staging.iterdir(), key=lambda path: path.name == MANIFEST):
+            path.rename(target / path.name)
         return
     old = staging.with_name(staging.name + ".old")
     target.rename(old)

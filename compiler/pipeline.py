@@ -6,7 +6,7 @@ Pure but for `read_cluster`, which reads the inputs.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from compiler.diagnostics import Diagnostic, Place, has_errors
+from compiler.diagnostics import Diagnostic, Place, error, has_errors
 from compiler.elect import elect
 from compiler.files import Sources, read_sources
 from compiler.load import load
@@ -50,7 +50,10 @@ def understand(sources: Sources, findings: tuple[Diagnostic, ...] = ()) -> Readi
         findings += faults
     loaded, faults = load(documents)
     findings += faults
-    cluster, faults = validate(loaded, whole=not has_errors(findings))
+    if not has_errors(findings) and not loaded.of("EgressGateway") and not loaded.of("EgressGatewayPolicy"):
+        message = "no EgressGateway and no EgressGatewayPolicy in the input; name the files that hold them"
+        findings += (error("EG107", Place(next(iter(sources), "-")), message),)
+    cluster, faults = validate(loaded)
     findings += faults
     return Reading(None if has_errors(findings) else cluster, sort(findings), loaded.passed_over, sources)
 
@@ -69,8 +72,9 @@ def compile_cluster(cluster: Cluster) -> Compiled:
 def sort(findings: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Sorts findings by place, each once."""
 
-    def order(finding: Diagnostic) -> tuple[str, int, str, str, str]:
-        place: Place = finding.place
-        return (place.file, place.document, place.field, finding.code, finding.message)
+    def order(finding: Diagnostic) -> tuple[object, ...]:
+        place = finding.place
+        path = tuple((0, part, "") if isinstance(part, int) else (1, 0, part) for part in place.path)
+        return (place.file, place.document, path, finding.code, finding.message)
 
     return tuple(sorted(set(findings), key=order))

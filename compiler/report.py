@@ -62,6 +62,11 @@ def _row(gateway: GatewayReport) -> tuple[str, str, str, str, str]:
     )
 
 
+def printable(text: str) -> str:
+    """Returns text on one line: what comes from an input cannot forge lines or colours of ours."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 def _position(finding: Diagnostic, sources: Mapping[str, bytes]) -> tuple[int, int]:
     raw = sources.get(finding.place.file)
     if raw is None:
@@ -72,13 +77,13 @@ def _position(finding: Diagnostic, sources: Mapping[str, bytes]) -> tuple[int, i
 
 def _finding_text(finding: Diagnostic, sources: Mapping[str, bytes]) -> str:
     line, column = _position(finding, sources)
-    where = finding.place.file + (f":{line}:{column}" if line else "")
-    field = f"{finding.place.field}: " if finding.place.field else ""
-    text = f"{where}: {finding.severity.value}[{finding.code}] {field}{finding.message}\n"
+    where = printable(finding.place.file) + (f":{line}:{column}" if line else "")
+    field = f"{printable(finding.place.field)}: " if finding.place.field else ""
+    text = f"{where}: {finding.severity.value}[{finding.code}] {field}{printable(finding.message)}\n"
     if not line:
         return text
     lines = sources[finding.place.file].decode("utf-8-sig", errors="replace").splitlines()
     if line > len(lines) or len(lines[line - 1]) > 200:  # noqa: PLR2004  # a minified file helps nobody
         return text
-    shown = lines[line - 1].replace("\t", " ")
+    shown = "".join(letter if letter.isprintable() else " " for letter in lines[line - 1])
     return f"{text}{line:>6} | {shown}\n       | {' ' * (column - 1)}^\n"

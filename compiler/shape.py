@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from compiler.diagnostics import Diagnostic, Place, error
 from compiler.load import Object
+from compiler.source import Data
 from compiler.text import did_you_mean
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -27,11 +28,30 @@ _WANTED = {
 
 
 def shape(model: type[_M], item: Object) -> tuple[_M | None, tuple[Diagnostic, ...]]:
-    """Reads an object as `model`; None when anything in it has the wrong shape."""
+    """Reads an object as `model`; None when anything in it has the wrong shape, save fields that it does not have.
+
+    Those are findings too, but must not hide what else is wrong.
+    """
     try:
         return model.model_validate(item.data), ()
     except ValidationError as fault:
-        return None, tuple(_finding(model, item.place, dict(entry)) for entry in fault.errors(include_url=False))
+        entries: list[dict[str, Any]] = [dict(entry) for entry in fault.errors(include_url=False)]
+    findings = tuple(_finding(model, item.place, entry) for entry in entries)
+    unknown: set[tuple[str | int, ...]] = {
+        tuple(entry["loc"]) for entry in entries if entry["type"] == "extra_forbidden"
+    }
+    if len(unknown) < len(entries):
+        return None, findings
+    return model.model_validate(_without(item.data, unknown)), findings
+
+
+def _without(data: Data, paths: set[tuple[str | int, ...]], at: tuple[str | int, ...] = ()) -> Data:
+    """Copies data without what stands at the paths."""
+    if isinstance(data, dict):
+        return {key: _without(value, paths, (*at, key)) for key, value in data.items() if (*at, key) not in paths}
+    if isinstance(data, list):
+        return [_without(value, paths, (*at, index)) for index, value in enumerate(data)]
+    return data
 
 
 def _finding(model: type[BaseModel], place: Place, entry: Mapping[str, Any]) -> Diagnostic:

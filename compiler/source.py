@@ -30,6 +30,14 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]*|0x[0-9a-fA-F]+|0o?[0-7]+)$")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?$")
 
 
+_UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+_JSON_STRING = r'"(?:[^"\\]|\\.)*"'
+_JSON_CONSTANT = re.compile(rf"{_JSON_STRING}|NaN|-?Infinity")
+_JSON_LONG_NUMBER = re.compile(rf"{_JSON_STRING}|-?[0-9]{{{_MAX_DIGITS},}}")
+_JSON_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One document of a file; `place` has an empty path."""
@@ -94,7 +102,7 @@ def read_documents(name: str, raw: bytes) -> tuple[tuple[Document, ...], tuple[D
         found = _Fault("EG102", f"not valid YAML: {fault.problem or fault.context}", position)
         return tuple(documents), (_finding(name, len(documents), found),)
     except (yaml.YAMLError, ValueError, RecursionError) as fault:
-        found = _Fault("EG102", f"not valid YAML: {str(fault).splitlines()[0]}")
+        found = _Fault("EG102", f"not valid YAML: {str(fault).splitlines()[0]}", _position_of(_UNPRINTABLE, text))
         return tuple(documents), (_finding(name, len(documents), found),)
     return tuple(documents), ()
 
@@ -167,25 +175,67 @@ def _position(event: Any) -> Position:  # noqa: ANN401  # PyYAML has no types
     return Position(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
+def _position_of(pattern: re.Pattern[str], text: str) -> Position | None:
+    """Returns where the first match that is no quoted string begins."""
+    found = next((match for match in pattern.finditer(text) if not match[0].startswith('"')), None)
+    if found is None:
+        return None
+    return Position(text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start()))
+
+
 def _parse_json(text: str) -> Data:
     def unique(pairs: list[tuple[str, Data]]) -> dict[str, Data]:
         result = dict(pairs)
         if len(result) != len(pairs):
             keys = [key for key, _ in pairs]
             double = next(key for key in keys if keys.count(key) > 1)
-            raise _Fault("EG103", f"key {double!r} is given twice in one object; keep one of them")
+            message = f"key {double!r} is given twice in one object; keep one of them"
+            raise _Fault("EG103", message, _position_of_double(text))
         return result
 
     def constant(value: str) -> Data:
-        raise _Fault("EG102", f"{value} is not JSON")
+        raise _Fault("EG102", f"{value} is not JSON", _position_of(_JSON_CONSTANT, text))
+
+    def integer(value: str) -> Data:
+        if len(value) > _MAX_DIGITS:
+            message = f"a number of more than {_MAX_DIGITS} digits"
+            raise _Fault("EG102", message, _position_of(_JSON_LONG_NUMBER, text))
+        return int(value)
 
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=constant)
+        data = json.loads(text, object_pairs_hook=unique, parse_constant=constant, parse_int=integer)
     except json.JSONDecodeError as fault:
         message = f"not valid JSON: {fault.msg}"
         raise _Fault("EG102", message, Position(fault.lineno, fault.colno)) from None
     except (RecursionError, ValueError) as fault:
         raise _Fault("EG102", f"not valid JSON: {fault}") from None
+    half = _JSON_HALF_CHARACTER.search(text)
+    if half is not None and _holds_surrogate(data):
+        position = Position(text.count("\n", 0, half.start()) + 1, half.start() - text.rfind("\n", 0, half.start()))
+        raise _Fault("EG102", "half a character: an escape such as \\ud800 without its other half", position)
+    return data
+
+
+def _holds_surrogate(data: Data) -> bool:
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _position_of_double(text: str) -> Position | None:
+    """Returns where a key is given twice, which the JSON reader does not tell; as YAML the text tells it."""
+    try:
+        events = iter(yaml.parse(_tabs_as_spaces(text), Loader=_LOADER))
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                _Builder(events, len(text) + _ALIAS_ALLOWANCE).build(next(events))
+    except _Fault as fault:
+        return fault.position
+    except yaml.YAMLError:
+        return None
+    return None
 
 
 class _Builder:

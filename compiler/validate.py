@@ -37,12 +37,8 @@ _MARK_BITS: Final = 32
 _MAX_PRIORITY: Final = 32765  # the last one before `main`
 
 
-def validate(loaded: Loaded, *, whole: bool = True) -> tuple[Cluster | None, tuple[Diagnostic, ...]]:
+def validate(loaded: Loaded) -> tuple[Cluster | None, tuple[Diagnostic, ...]]:
     """Turns objects into a cluster.
-
-    Args:
-        loaded: The objects.
-        whole: Whether all inputs could be read; else it is no wonder that something is missing.
 
     Returns:
         The cluster, None if any finding is an error; and the findings.
@@ -51,9 +47,6 @@ def validate(loaded: Loaded, *, whole: bool = True) -> tuple[Cluster | None, tup
     config = _config(loaded, findings)
     gateways = _each(loaded, "EgressGateway", egress.EgressGateway, _gateway, findings)
     policies = _each(loaded, "EgressGatewayPolicy", egress.EgressGatewayPolicy, _policy, findings)
-    if whole and not loaded.of("EgressGateway") and not loaded.of("EgressGatewayPolicy"):
-        message = "no EgressGateway and no EgressGatewayPolicy in the input; name the files that hold them"
-        findings.error("EG107", _first_place(loaded), message)
     snapshot = read_snapshot(loaded, config, findings)
     _check_references(loaded, gateways, policies, findings)
     _check_virtual_ips(gateways, snapshot, findings)
@@ -72,10 +65,6 @@ def validate(loaded: Loaded, *, whole: bool = True) -> tuple[Cluster | None, tup
         digest=loaded.digest,
     )
     return cluster, findings.done()
-
-
-def _first_place(loaded: Loaded) -> Place:
-    return Place(loaded.objects[0].place.file) if loaded.objects else Place("-")
 
 
 def _each(

@@ -1,0 +1,660 @@
+"""The command line: what it writes and prints, what it leaves alone, and its exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from builders import cluster, config, dump, gateway, patched, pod, policy
+from conftest import GOLDEN
+
+import bundle
+from bundle.directory import open_bundle
+from compiler.cli import main
+
+EGRESSC = str(Path(sys.executable).parent / "egressc")
+CASE = "dual-stack"
+INPUT = str(GOLDEN / CASE / "input")
+BROKEN = dump(*cluster(gateway(), policy(gateway_name="nobody")))
+
+
+FATE = {
+    "verdict": "egress",
+    "policy": "egress-gw-policy",
+    "cidr": "0.0.0.0/0",
+    "gateway": "egress-gw",
+    "node": "egress-1",
+    "sourceIP": "172.18.18.1",
+    "reason": "policy egress-gw-policy sends 0.0.0.0/0 to gateway egress-gw, whose active node is egress-1",
+}
+
+
+def tree(directory: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()
+    }
+
+
+def golden(case: str) -> dict[str, bytes]:
+    return {
+        name: content
+        for name, content in tree(GOLDEN / case / "expected").items()
+        if name not in ("summary.txt", "diagnostics.txt")
+    }
+
+
+def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [EGRESSC, *arguments]
+    kept = {**os.environ, **environment}
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, env=kept)
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "good.yaml"
+    path.write_text(dump(*cluster(gateway(), policy())), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    path = tmp_path / "broken.yaml"
+    path.write_text(BROKEN, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A bundle of the golden case."""
+    assert main(["compile", INPUT, "-o", str(tmp_path / "bundle")]) == 0
+    capsys.readouterr()
+    return tmp_path / "bundle"
+
+
+# compile
+
+
+def test_compile_writes_the_bundle_and_a_summary(tmp_path: Path) -> None:
+    done = run("compile", INPUT, "-o", str(tmp_path / "deep" / "bundle"))
+
+    summary = (GOLDEN / CASE / "expected" / "summary.txt").read_text(encoding="utf-8")
+    assert (0, summary) == (done.returncode, done.stdout)
+    assert golden(CASE) == tree(tmp_path / "deep" / "bundle")
+    assert done.stderr == f"wrote {len(golden(CASE))} files to {tmp_path}/deep/bundle\n"
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["bundle"]
+
+
+def test_compile_reads_standard_input(tmp_path: Path, good: Path) -> None:
+    done = run("compile", "-", "-o", str(tmp_path / "piped"), stdin=good.read_text(encoding="utf-8"))
+
+    assert done.returncode == 0, done.stderr
+    assert main(["compile", str(good), "-o", str(tmp_path / "named")]) == 0
+    assert tree(tmp_path / "named") == tree(tmp_path / "piped")
+
+
+def test_compile_reads_several_inputs_and_a_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cluster.yaml").write_text(dump(*cluster()), encoding="utf-8")
+    (tmp_path / "egress.json").write_text(
+        json.dumps({"kind": "List", "items": [gateway(), policy()]}), encoding="utf-8"
+    )
+    (tmp_path / "config.yaml").write_text(dump(config(datapath={"rulePriority": 7001})), encoding="utf-8")
+    inputs = [str(tmp_path / "cluster.yaml"), str(tmp_path / "egress.json")]
+
+    status = main(["compile", *inputs, "--config", str(tmp_path / "config.yaml"), "-o", str(tmp_path / "bundle")])
+
+    routing = json.loads((tmp_path / "bundle" / "nodes" / "worker-1" / "routing.json").read_bytes())
+    assert (0, {7001}) == (status, {item["priority"] for item in routing["rules"]})
+    assert "EG" not in capsys.readouterr().err
+
+
+def test_objects_of_other_kinds_are_passed_over_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    others = [{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}} for name in "abc"]
+    (tmp_path / "input.yaml").write_text(dump(*cluster(gateway(), policy(), *others)), encoding="utf-8")
+
+    status = main(["compile", str(tmp_path / "input.yaml"), "-o", str(tmp_path / "bundle")])
+
+    assert status == 0
+    assert "passed over 3 objects" in capsys.readouterr().err
+
+
+def test_compile_again_replaces_the_bundle_as_a_whole(tmp_path: Path, made: Path, good: Path) -> None:
+    assert main(["compile", str(good), "-o", str(made)]) == 0
+    assert main(["compile", str(good), "-o", str(tmp_path / "fresh")]) == 0
+
+    assert tree(tmp_path / "fresh") == tree(made)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "fresh", "good.yaml"]
+
+
+def test_compile_keeps_what_begins_with_a_dot(made: Path, good: Path) -> None:
+    (made / ".git").mkdir()
+    (made / ".git" / "HEAD").write_text("ref", encoding="utf-8")
+
+    assert main(["compile", str(good), "-o", str(made)]) == 0
+
+    assert (made / ".git" / "HEAD").read_text(encoding="utf-8") == "ref"
+    assert open_bundle(made).manifest.nodes == ("egress-1", "egress-2", "worker-1")
+
+
+def test_an_error_leaves_the_earlier_bundle_as_it_was(
+    tmp_path: Path, made: Path, broken: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tree(made)
+
+    status = main(["compile", str(broken), "-o", str(made)])
+
+    output = capsys.readouterr()
+    assert (status, output.out) == (2, "")
+    assert "error[EG301] spec.egressGatewayName" in output.err
+    assert before == tree(made)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.yaml", "bundle"]
+
+
+def test_an_error_makes_no_directory(tmp_path: Path, broken: Path) -> None:
+    assert main(["compile", str(broken), "-o", str(tmp_path / "bundle")]) == 2
+
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.yaml"]
+
+
+def test_warnings_are_told_and_stop_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "input.yaml"
+    path.write_text(dump(*cluster(gateway(), policy(selectors=[]))), encoding="utf-8")
+
+    status = main(["compile", str(path), "-o", str(tmp_path / "bundle")])
+
+    assert status == 0
+    assert "warning[EG305]" in capsys.readouterr().err
+
+
+def test_compile_refuses_a_directory_that_is_no_bundle(
+    tmp_path: Path, good: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("dear", encoding="utf-8")
+
+    status = main(["compile", str(good), "-o", str(tmp_path / "mine")])
+
+    assert (status, tree(tmp_path / "mine")) == (2, {"thesis.txt": b"dear"})
+    assert f"egressc: {tmp_path}/mine: is not empty and not a bundle" in capsys.readouterr().err
+
+
+def test_compile_refuses_a_file_as_directory(tmp_path: Path, good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("dear", encoding="utf-8")
+
+    status = main(["compile", str(good), "-o", str(tmp_path / "file")])
+
+    assert (status, (tmp_path / "file").read_text(encoding="utf-8")) == (2, "dear")
+    assert f"egressc: {tmp_path}/file: is a file" in capsys.readouterr().err
+
+
+def test_compile_refuses_a_place_below_a_file(tmp_path: Path, good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["compile", str(good), "-o", str(good / "bundle")])
+
+    assert status == 2
+    assert capsys.readouterr().err.startswith(f"egressc: {tmp_path}")
+
+
+def test_compile_fills_the_empty_directory_it_stands_in(tmp_path: Path, good: Path) -> None:
+    (tmp_path / "here").mkdir()
+    command = [EGRESSC, "compile", str(good), "-o", "."]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path / "here")
+
+    assert (done.returncode, (tmp_path / "here" / "manifest.json").is_file()) == (0, True), done.stderr
+
+
+def test_compile_into_a_link_to_a_bundle_leaves_nothing_half_done(
+    tmp_path: Path, made: Path, good: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = tmp_path / "current"
+    link.symlink_to(made)
+
+    status = main(["compile", str(good), "-o", str(link)])
+
+    assert status == 0, capsys.readouterr().err
+    assert open_bundle(link).manifest.nodes == ("egress-1", "egress-2", "worker-1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "current", "good.yaml"]
+
+
+# check
+
+
+def test_check_prints_findings_and_writes_nothing(
+    tmp_path: Path, broken: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["check", str(broken)])
+
+    output = capsys.readouterr()
+    assert (status, output.err) == (2, "1 error, 0 warnings\n")
+    assert output.out.startswith(f"{broken}:")
+    assert "error[EG301] spec.egressGatewayName: there is no EgressGateway nobody" in output.out
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.yaml"]
+
+
+def test_check_of_a_good_input_prints_nothing(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["check", str(good)])
+
+    assert (status, capsys.readouterr().out) == (0, "")
+
+
+def test_check_prints_json(tmp_path: Path, broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["check", str(broken), "--format", "json"])
+
+    line = BROKEN.splitlines().index("  egressGatewayName: nobody") + 1
+    expected = {
+        "severity": "error",
+        "code": "EG301",
+        "message": "there is no EgressGateway nobody",
+        "file": str(tmp_path / "broken.yaml"),
+        "line": line,
+        "column": 22,
+        "field": "spec.egressGatewayName",
+    }
+    assert (2, [expected]) == (status, json.loads(capsys.readouterr().out))
+
+
+def test_check_prints_json_when_there_is_nothing_to_say(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(good), "--format", "json"]) == 0
+
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_check_succeeds_with_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "input.yaml"
+    path.write_text(dump(*cluster(gateway(), policy(selectors=[]))), encoding="utf-8")
+
+    assert main(["check", str(path)]) == 0
+
+    assert "warning[EG305]" in capsys.readouterr().out
+
+
+def test_check_finds_what_only_the_plan_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "input.yaml"
+    path.write_text(dump(*cluster(gateway(vip="172.18.18.240"), policy(to=["::/0"]))), encoding="utf-8")
+
+    assert main(["check", str(path)]) == 0
+
+    assert "warning[EG401]" in capsys.readouterr().out
+
+
+def test_check_names_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(tmp_path / "nowhere.yaml")]) == 2
+
+    assert f"{tmp_path}/nowhere.yaml: error[EG101] cannot be read: No such file" in capsys.readouterr().out
+
+
+def test_input_without_egress_objects_names_the_input_that_was_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.yaml").write_text("# nothing\n", encoding="utf-8")
+
+    assert main(["check", str(tmp_path / "empty.yaml")]) == 2
+
+    assert capsys.readouterr().out.startswith(f"{tmp_path}/empty.yaml: error[EG107] ")
+
+
+# explain
+
+
+def explain(made: Path, *arguments: str) -> int:
+    return main(["explain", str(made), *arguments])
+
+
+def test_explain_tells_the_fate_on_its_first_line(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = explain(made, "--from", "default/backend-1", "--to", "203.0.113.10")
+
+    lines = capsys.readouterr().out.splitlines()
+    fate = "default/backend-1 (10.111.11.5) to 203.0.113.10: leaves by node egress-1 with source 172.18.18.1"
+    assert (0, fate) == (status, lines[0])
+    assert (
+        lines[1] == "  why: policy egress-gw-policy sends 0.0.0.0/0 to gateway egress-gw, whose active node is egress-1"
+    )
+
+
+def test_explain_tells_json(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = explain(made, "--from", "10.111.11.5", "--to", "203.0.113.10", "--format", "json")
+
+    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    hops = told.pop("hops")
+    assert (status, told) == (
+        0,
+        {
+            **FATE,
+            "from": {"workload": "default/backend-1", "ip": "10.111.11.5"},
+            "to": "203.0.113.10",
+        },
+    )
+    assert [(hop["node"], hop["at"]) for hop in hops] == [
+        ("worker-1", "prerouting"),
+        ("worker-1", "routing"),
+        ("worker-1", "postrouting"),
+        ("egress-1", "prerouting"),
+        ("egress-1", "postrouting"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "to", "expected"),
+    [
+        ("default/backend-1", "10.222.0.7", "goes its ordinary way"),
+        ("default/frontend-1", "203.0.113.10", "goes its ordinary way"),
+        ("default/backend-1", "2001:db8:ffff::10", "leaves by node egress-2 with source 2001:db8:18::242"),
+        ("fd00:111:0:11::5", "2001:db8:ffff::10", "leaves by node egress-2 with source 2001:db8:18::242"),
+    ],
+)
+def test_explain_takes_names_and_addresses_of_both_families(
+    made: Path, capsys: pytest.CaptureFixture[str], source: str, to: str, expected: str
+) -> None:
+    assert explain(made, "--from", source, "--to", to) == 0
+
+    assert expected in capsys.readouterr().out.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "to", "expected"),
+    [
+        (
+            "default/backnd-1",
+            "203.0.113.10",
+            "--from: the bundle has no workload default/backnd-1; did you mean default/",
+        ),
+        ("nowhere/zzz", "203.0.113.10", "--from: the bundle has no workload nowhere/zzz"),
+        ("backend-1", "203.0.113.10", "--from: 'backend-1' is neither NAMESPACE/NAME nor an IP address"),
+        ("10.9.9.9", "203.0.113.10", "--from: no workload of the bundle has the address 10.9.9.9"),
+        ("10.111.11.5", "::1", "--from is IPv4 and --to is IPv6; give two of one family"),
+        ("default/backend-1", "example.com", "--to: 'example.com' is not an IP address"),
+        ("default/backend-1", "", "--to: '' is not an IP address"),
+        ("default/backend-1", "203.0.113.0/24", "--to: '203.0.113.0/24' is not an IP address; leave out the prefix"),
+    ],
+)
+def test_explain_refuses_what_it_cannot_answer(
+    made: Path, capsys: pytest.CaptureFixture[str], source: str, to: str, expected: str
+) -> None:
+    status = explain(made, "--from", source, "--to", to)
+
+    output = capsys.readouterr()
+    assert (status, output.out) == (2, "")
+    assert output.err.startswith(f"egressc: {expected}")
+
+
+def test_explain_names_the_family_that_a_workload_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "input.yaml"
+    single = pod("four", "worker-1", ips=["10.111.11.44"])
+    path.write_text(dump(*cluster(single, gateway(), policy())), encoding="utf-8")
+    assert main(["compile", str(path), "-o", str(tmp_path / "bundle")]) == 0
+    capsys.readouterr()
+
+    assert explain(tmp_path / "bundle", "--from", "default/four", "--to", "2001:db8::1") == 2
+
+    assert capsys.readouterr().err == "egressc: --from: default/four has no IPv6 address; it has 10.111.11.44\n"
+
+
+# bundles that are not to be trusted
+
+
+def damage_altered(made: Path) -> str:
+    path = made / "nodes" / "egress-1" / "ruleset.nft"
+    path.write_bytes(path.read_bytes().replace(b"drop", b"accept", 1))
+    return "nodes/egress-1/ruleset.nft: was altered"
+
+
+def damage_missing(made: Path) -> str:
+    (made / "workloads.json").unlink()
+    return "workloads.json: No such file"
+
+
+def damage_foreign(made: Path) -> str:
+    (made / "nodes" / "worker-1" / "extra.nft").write_text("", encoding="utf-8")
+    return "nodes/worker-1/extra.nft: not a file of this bundle"
+
+
+def manifest(made: Path, **fields: object) -> None:
+    path = made / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), **fields}), encoding="utf-8")
+
+
+def damage_version(made: Path) -> str:
+    manifest(made, formatVersion=2)
+    return "manifest.json: format version 2 is not 1"
+
+
+def damage_json(made: Path) -> str:
+    (made / "manifest.json").write_text("{", encoding="utf-8")
+    return "manifest.json: not valid JSON"
+
+
+def damage_field(made: Path) -> str:
+    manifest(made, extra=1)
+    return "manifest.json: extra: unknown field"
+
+
+def damage_type(made: Path) -> str:
+    manifest(made, nodes="worker-1")
+    return "manifest.json: nodes: expected a list"
+
+
+def damage_no_manifest(made: Path) -> str:
+    (made / "manifest.json").unlink()
+    return "manifest.json: No such file or directory; is this a bundle?"
+
+
+def damage_nodes(made: Path) -> str:
+    manifest(made, nodes=[])
+    return "manifest.json: the list of files does not fit the list of nodes"
+
+
+def damage_traversal(made: Path) -> str:
+    files: dict[str, str] = json.loads((made / "manifest.json").read_bytes())["files"]
+    moved = {name.replace("nodes/egress-1/", "nodes/../../"): digest for name, digest in files.items()}
+    nodes = ["../..", *(node for node in open_bundle(made).manifest.nodes if node != "egress-1")]
+    manifest(made, nodes=nodes, files=moved)
+    return "manifest.json: '../..' is not the name of a node"
+
+
+def damage_deep(made: Path) -> str:
+    (made / "manifest.json").write_text("[" * 100_000, encoding="utf-8")
+    return "manifest.json: not valid JSON"
+
+
+DAMAGES = [value for name, value in sorted(globals().items()) if name.startswith("damage_")]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__.removeprefix("damage_"))
+def test_a_damaged_bundle_is_refused_by_the_name_of_the_file(
+    made: Path,
+    capsys: pytest.CaptureFixture[str],
+    damage: Any,  # noqa: ANN401  # one of the functions above
+) -> None:
+    expected = damage(made)
+
+    status = explain(made, "--from", "default/backend-1", "--to", "203.0.113.10")
+
+    output = capsys.readouterr()
+    assert (status, output.out, output.err.count("\n")) == (2, "", 1)
+    assert output.err.startswith(f"egressc: {made}/{expected}")
+
+
+def test_a_directory_of_dot_files_beside_the_bundle_is_no_harm(made: Path) -> None:
+    (made / ".git").mkdir()
+    (made / ".git" / "HEAD").write_text("ref", encoding="utf-8")
+
+    assert explain(made, "--from", "default/backend-1", "--to", "203.0.113.10") == 0
+
+
+# test
+
+
+def cases(path: Path, *entries: dict[str, object]) -> str:
+    path.write_text(yaml.safe_dump({"cases": list(entries)}), encoding="utf-8")
+    return str(path)
+
+
+PASSES: dict[str, object] = {
+    "name": "goes out",
+    "from": "default/backend-1",
+    "to": "203.0.113.10",
+    "expect": {"verdict": "egress", "sourceIP": "172.18.18.1"},
+}
+FAILS: dict[str, object] = {"from": "default/backend-1", "to": "203.0.113.10", "expect": {"verdict": "drop"}}
+UNKNOWN: dict[str, object] = {"from": "default/nobody", "to": "203.0.113.10", "expect": {"verdict": "drop"}}
+
+
+def test_cases_that_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["test", INPUT, cases(tmp_path / "cases.yaml", PASSES)])
+
+    assert (status, capsys.readouterr().out) == (0, "1 passed, 0 failed\n")
+
+
+def test_cases_that_fail_say_what_was_expected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = cases(tmp_path / "cases.yaml", PASSES, FAILS)
+
+    status = main(["test", path, INPUT])
+
+    expected = (
+        f"FAILED {path} cases[1]: default/backend-1 to 203.0.113.10\n"
+        "  verdict: expected drop, is egress\n"
+        f"  because: {FATE['reason']}\n"
+        "1 passed, 1 failed\n"
+    )
+    assert (1, expected) == (status, capsys.readouterr().out)
+
+
+def test_a_case_that_cannot_be_asked_fails_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["test", INPUT, cases(tmp_path / "cases.yaml", UNKNOWN)])
+
+    assert status == 1
+    assert "the bundle has no workload default/nobody" in capsys.readouterr().out
+
+
+def test_cases_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = cases(tmp_path / "cases.yaml", PASSES, FAILS)
+
+    status = main(["test", INPUT, path, "--format", "json"])
+
+    first = {
+        "name": "goes out",
+        "file": path,
+        "from": "default/backend-1",
+        "to": "203.0.113.10",
+        "expected": PASSES["expect"],
+        "actual": FATE,
+        "pass": True,
+    }
+    second = {
+        **first,
+        "name": "default/backend-1 to 203.0.113.10",
+        "expected": {"verdict": "drop"},
+        "pass": False,
+    }
+    assert (1, [first, second]) == (status, json.loads(capsys.readouterr().out))
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({**PASSES, "expect": {"verdict": "egress", "source": "x"}}, "error[EG204] cases[0].expect.source"),
+        ({**PASSES, "expect": {}}, "error[EG201] cases[0].expect"),
+        ({**PASSES, "to": 5}, "error[EG202] cases[0].to"),
+        ({"to": "203.0.113.10", "expect": {"verdict": "drop"}}, "error[EG201] cases[0]"),
+    ],
+)
+def test_a_bad_file_of_cases_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], entry: dict[str, object], expected: str
+) -> None:
+    status = main(["test", INPUT, cases(tmp_path / "cases.yaml", entry)])
+
+    output = capsys.readouterr()
+    assert (status, output.out) == (2, "")
+    assert expected in output.err
+
+
+def test_cases_without_a_file_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", INPUT]) == 2
+
+    assert capsys.readouterr().err == "egressc: no file with a list `cases` among the arguments\n"
+
+
+def test_cases_on_a_broken_input(tmp_path: Path, broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", str(broken), cases(tmp_path / "cases.yaml", PASSES)]) == 2
+
+    assert "error[EG301]" in capsys.readouterr().err
+
+
+# everything
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as status:
+        main(["--version"])
+
+    assert (0, f"egressc {bundle.__version__}\n") == (status.value.code, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["compile"],
+        ["compile", INPUT],
+        ["compile", INPUT, "--out", "x"],
+        ["check", INPUT, "--format", "xml"],
+        ["explain", "x", "--from", "a/b"],
+        ["nothing"],
+    ],
+)
+def test_bad_usage_has_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as status:
+        main(arguments)
+
+    assert status.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: egressc")
+
+
+@pytest.mark.parametrize("command", ["compile", "check", "explain", "test", "apply", "lab"])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as status:
+        main([command, "--help"])
+
+    assert status.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: egressc {command}")
+
+
+@pytest.mark.parametrize("buffered", [True, False], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("size", [1, 300], ids=["short", "long"])
+def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path, size: int, buffered: bool) -> None:
+    path = tmp_path / "input.yaml"
+    path.write_text(dump(*cluster(gateway(), policy(to=["x"] * size))), encoding="utf-8")
+    read, write = os.pipe()
+    os.close(read)
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment = {**kept, **({} if buffered else {"PYTHONUNBUFFERED": "1"})}
+    command = [EGRESSC, "check", str(path)]
+
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False, env=environment)
+    os.close(write)
+
+    assert "BrokenPipe" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (2, 141), "its own, or as if SIGPIPE had ended it"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_terminal_that_lacks_a_letter_is_no_fault(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "input.yaml"
+    item = patched(policy(to=["x"]), "metadata.annotations", {"team": "ü 日本"})
+    path.write_text(
+        f"# ü 日本\n{dump(*cluster(gateway()))}---\n{yaml.safe_dump(item, allow_unicode=True)}", encoding="utf-8"
+    )
+    listed = path.read_text(encoding="utf-8").replace("- x", "- x # ü 日本")
+    path.write_text(listed, encoding="utf-8")
+    command = [EGRESSC, "check", str(path)]
+
+    done = subprocess.run(
+        command, capture_output=True, check=False, env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    )
+
+    assert (done.returncode, b"error[EG207]" in done.stdout) == (2, True), done.stderr
+    assert b"Traceback" not in done.stderr

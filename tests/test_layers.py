@@ -1,0 +1,245 @@
+"""Who may import whom, and who may touch the world: the architecture as tables.
+
+A new module of `bundle` or `compiler` fails here until it has a row: put it below what it imports, and think twice
+before a row grows.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+PACKAGES = ("bundle", "compiler", "applier", "lab")
+
+# Each module with what it may import of its own package, which must stand above it; "" is the package itself.
+BUNDLE = {
+    "": "",
+    "names": "",
+    "codec": "",
+    "model": "",
+    "ruleset": "",
+    "directory": "codec model names ruleset",
+}
+COMPILER = {
+    "": "",
+    # values, and text to values
+    "diagnostics": "",
+    "model": "diagnostics",
+    "text": "model",
+    "findings": "diagnostics model text",
+    "intervals": "model",
+    "selectors": "model",
+    "suitability": "model",
+    "naming": "",
+    "nodeplan": "model",
+    "resources": "",
+    "schema": "",
+    # what users write
+    "inputs": "",
+    "inputs.base": "",
+    "inputs.egress": "inputs.base",
+    "inputs.kubernetes": "inputs.base",
+    # the stages
+    "source": "diagnostics",
+    "load": "diagnostics source",
+    "shape": "diagnostics load text source",
+    "snapshot": "diagnostics findings inputs.base inputs.kubernetes load model shape text",
+    "validate": "diagnostics findings inputs.egress load model shape snapshot text",
+    "resolve": "diagnostics findings intervals model selectors suitability",
+    "elect": "diagnostics findings model suitability",
+    "links": "diagnostics findings model suitability",
+    "routes": "links model nodeplan suitability",
+    "plan": "diagnostics elect findings intervals links model naming nodeplan resolve routes snapshot suitability",
+    "render": "model nodeplan resources",
+    "pack": "elect model nodeplan render resolve",
+    # the edge to the disk, and the stages in their order
+    "files": "diagnostics",
+    "pipeline": "diagnostics elect files load model pack plan resolve source validate",
+    # questions about a bundle
+    "evaluate": "model",
+    "trace": "evaluate model",
+    "explain": "evaluate model text trace",
+    "cases": "diagnostics explain inputs.base load shape source",
+    "report": "diagnostics source",
+    # the command line
+    "commands": "cases diagnostics explain files pipeline report",
+    "cli": "",
+}
+TABLES = {"bundle": BUNDLE, "compiler": COMPILER}
+
+# What each package may import of the others and of what is installed, and the exceptions by module.
+OUTSIDE = {
+    "bundle": set[str](),
+    "compiler": {"bundle", "pydantic", "jinja2", "yaml"},
+    "applier": {"bundle", "pyroute2", "nftables"},
+}
+EXCEPTIONS = {"compiler.cli": {"lab.cli"}}
+
+EDGES = {"bundle.directory", "compiler.files", "compiler.commands", "compiler.cli", "compiler.resources"}
+IMPURE_MODULES = {
+    "builtins", "ctypes", "fileinput", "getpass", "glob", "importlib", "io", "locale", "logging",
+    "multiprocessing", "os", "platform", "random", "secrets", "shutil", "signal", "socket", "subprocess", "sys",
+    "tempfile", "threading", "time", "urllib", "uuid",
+}  # fmt: skip
+IMPURE_BUILTINS = {"open", "print", "input", "hash", "exec", "eval", "__import__", "breakpoint"}
+IMPURE_CALLS = {
+    "now", "today", "utcnow",  # of datetime, whose other functions are pure
+    "chmod", "exists", "expanduser", "glob", "is_dir", "is_file", "iterdir", "lstat", "mkdir", "read_bytes",
+    "read_text", "readlink", "resolve", "rglob", "rmdir", "samefile", "stat", "symlink_to", "touch", "unlink",
+    "write_bytes", "write_text",
+}  # fmt: skip
+
+
+def files_of(package: str) -> Iterator[tuple[str, Path]]:
+    """Every module of a package by its full name, the package itself included."""
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+MODULES = {name: path for package in PACKAGES for name, path in files_of(package)}
+
+
+def imports_of(text: str, module: str, known: set[str], *, is_package: bool = False) -> set[str]:
+    """Full names of all that the text of a module imports, inside of functions too; `import a.b` imports `a.b`."""
+    found: set[str] = set()
+    for item in ast.walk(ast.parse(text)):
+        if isinstance(item, ast.Import):
+            found.update(alias.name for alias in item.names)
+        elif isinstance(item, ast.ImportFrom):
+            base = item.module or ""
+            if item.level:
+                drop = item.level - is_package
+                parents = module.split(".")[: -drop or None]
+                base = ".".join([*parents, *([item.module] if item.module else [])])
+            for alias in item.names:
+                full = f"{base}.{alias.name}"
+                found.add(full if full in known else base)
+    return found
+
+
+def imports(module: str) -> set[str]:
+    path = MODULES[module]
+    text = path.read_text(encoding="utf-8")
+    return imports_of(text, module, set(MODULES), is_package=path.name == "__init__.py")
+
+
+def top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def inside(module: str) -> str:
+    return module.partition(".")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "module", "expected"),
+    [
+        ("import compiler.plan as p", "compiler.cli", {"compiler.plan"}),
+        ("from compiler import plan, resolve", "compiler.cli", {"compiler.plan", "compiler.resolve"}),
+        ("from compiler.plan import plan", "compiler.cli", {"compiler.plan"}),
+        ("from . import plan", "compiler.cli", {"compiler.plan"}),
+        ("from .plan import plan", "compiler.cli", {"compiler.plan"}),
+        ("from .. import plan", "compiler.inputs.base", {"compiler.plan"}),
+        ("from ..plan import plan", "compiler.inputs.base", {"compiler.plan"}),
+        ("from .inputs import base", "compiler.cli", {"compiler.inputs.base"}),
+        ("def f():\n    import os.path\n    from applier import nft", "compiler.cli", {"os.path", "applier.nft"}),
+    ],
+)
+def test_the_guard_sees_every_form_of_import(text: str, module: str, expected: set[str]) -> None:
+    assert expected == imports_of(text, module, set(MODULES))
+
+
+def test_the_guard_sees_relative_imports_of_a_package_itself() -> None:
+    found = imports_of("from . import base\nfrom .. import plan", "compiler.inputs", set(MODULES), is_package=True)
+
+    assert {"compiler.inputs.base", "compiler.plan"} == found
+
+
+@pytest.mark.parametrize("package", TABLES)
+def test_every_module_has_a_row(package: str) -> None:
+    assert set(TABLES[package]) == {inside(name) for name in MODULES if top(name) == package}
+
+
+@pytest.mark.parametrize("package", TABLES)
+def test_rows_name_only_modules_above_them(package: str) -> None:
+    above: set[str] = set()
+    for name, allowed in TABLES[package].items():
+        assert set(allowed.split()) - above == set(), name
+        above.add(name)
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if top(name) in TABLES])
+def test_module_imports_only_what_its_row_allows(module: str) -> None:
+    package = top(module)
+
+    own = {inside(name) for name in imports(module) if top(name) == package}
+
+    assert own - set(TABLES[package].get(inside(module), "").split()) - {""} == set()
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if top(name) in OUTSIDE])
+def test_package_imports_only_the_packages_below_it(module: str) -> None:
+    package = top(module)
+    others = {name for name in imports(module) if top(name) not in {package, *sys.stdlib_module_names}}
+
+    foreign = {name for name in others if top(name) not in OUTSIDE[package]}
+
+    assert foreign == EXCEPTIONS.get(module, set())
+
+
+def test_nftables_is_imported_in_one_place() -> None:
+    assert [name for name in MODULES if any(top(found) == "nftables" for found in imports(name))] == ["applier.nft"]
+
+
+@pytest.mark.parametrize("package", ["jinja2", "yaml"])
+def test_parsers_and_templates_stay_in_their_stages(package: str) -> None:
+    expected = {"jinja2": {"compiler.render"}, "yaml": {"compiler.source", "compiler.pack"}}[package]
+    compiler = [name for name in MODULES if top(name) == "compiler"]
+
+    assert expected == {name for name in compiler if any(top(found) == package for found in imports(name))}
+
+
+@pytest.mark.parametrize(
+    ("start", "unwanted"),
+    [
+        ("import bundle.directory", ("pydantic", "jinja2", "yaml", "pyroute2", "nftables", "compiler", "applier")),
+        ("import applier.cli", ("pydantic", "jinja2", "yaml", "compiler", "lab")),
+        ("import compiler.cli", ("pydantic", "jinja2", "yaml", "pyroute2", "nftables", "applier")),
+        ("import compiler.commands", ("pyroute2", "nftables", "applier", "lab")),
+    ],
+)
+def test_importing_loads_only_what_is_needed(start: str, unwanted: tuple[str, ...]) -> None:
+    script = f"{start}; import sys; print(*sorted(set({unwanted!r}) & set(sys.modules)))"
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert done.stdout.strip() == ""
+
+
+PURE = [name for name in MODULES if top(name) in TABLES and name not in EDGES]
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_modules_have_no_way_to_the_world(module: str) -> None:
+    found = {name for name in imports(module) if top(name) in IMPURE_MODULES}
+    for item in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(item, ast.Name) and item.id in IMPURE_BUILTINS:
+            found.add(f"{item.id}, line {item.lineno}")
+        if isinstance(item, ast.Call) and isinstance(item.func, ast.Attribute) and item.func.attr in IMPURE_CALLS:
+            found.add(f"{item.func.attr}, line {item.lineno}")
+
+    assert found == set()
+
+
+def test_edges_are_modules() -> None:
+    assert set() == EDGES - set(MODULES)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_module_is_longer_than_500_lines(module: str) -> None:
+    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= 500
