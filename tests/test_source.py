@@ -169,7 +169,7 @@ def test_json_is_read_as_any_json_reader_does(indent: int | str | None, data: ob
         ("\n".join(" " * depth + "a:" for depth in range(3000)), ("EG102", 102, 102)),
         (b"a: 1\nb: \xe9\n", ("EG102", 2, 4)),
         ("kind: Pod\n".encode("utf-16"), ("EG102", 1, 1)),
-        ('{"a": 1,}', ("EG102", 1, 9)),
+        ('{"a": 1 "b": 2}', ("EG102", 1, 9)),
         ('{"a": 1}\n{"b": 2}\n', ("EG102", 2, 1)),
         ('{"a"\n: tru}', ("EG102", 2, 3)),
     ],
