@@ -2,30 +2,39 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from bundle.model import GatewayReport, Gateways
-from compiler.diagnostics import Diagnostic, Severity
-from compiler.source import find_position
+from compiler.diagnostics import Diagnostic, Place, Severity
+from compiler.positions import find_positions
+from compiler.source import Position
+
+_LONGEST_LINE: Final = 200  # to show a line of a minified file helps nobody
 
 
 def findings_text(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> str:
     """Returns findings as `file:line:column: severity[code] field: message`, each with its line and a caret."""
-    return "".join(_finding_text(finding, sources) for finding in findings)
+    findings = tuple(findings)
+    positions = _positions(findings, sources)
+    lines = {name: _text(raw).splitlines() for name, raw in sources.items() if name in {f.place.file for f in findings}}
+    return "".join(_finding_text(f, positions.get(f.place), lines.get(f.place.file, [])) for f in findings)
 
 
 def findings_json(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> str:
     """Returns findings as a JSON list of objects."""
     items = []
+    findings = tuple(findings)
+    positions = _positions(findings, sources)
     for finding in findings:
-        position = _position(finding, sources)
+        position = positions.get(finding.place, Position(0, 0))
         items.append(
             {
                 "severity": finding.severity.value,
                 "code": finding.code,
                 "message": finding.message,
                 "file": finding.place.file,
-                "line": position[0],
-                "column": position[1],
+                "line": position.line,
+                "column": position.column,
                 "field": finding.place.field,
             }
         )
@@ -67,23 +76,26 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
-def _position(finding: Diagnostic, sources: Mapping[str, bytes]) -> tuple[int, int]:
-    raw = sources.get(finding.place.file)
-    if raw is None:
-        return (0, 0)
-    found = find_position(raw.decode("utf-8-sig", errors="replace"), finding.place)
-    return (found.line, found.column) if found else (0, 0)
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8-sig", errors="replace")
 
 
-def _finding_text(finding: Diagnostic, sources: Mapping[str, bytes]) -> str:
-    line, column = _position(finding, sources)
-    where = printable(finding.place.file) + (f":{line}:{column}" if line else "")
+def _positions(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> dict[Place, Position]:
+    by_file: dict[str, list[Place]] = {}
+    for finding in findings:
+        if finding.place.file in sources:
+            by_file.setdefault(finding.place.file, []).append(finding.place)
+    found: dict[Place, Position] = {}
+    for name, places in by_file.items():
+        found.update(find_positions(_text(sources[name]), places))
+    return found
+
+
+def _finding_text(finding: Diagnostic, position: Position | None, lines: list[str]) -> str:
+    where = printable(finding.place.file) + (f":{position.line}:{position.column}" if position else "")
     field = f"{printable(finding.place.field)}: " if finding.place.field else ""
     text = f"{where}: {finding.severity.value}[{finding.code}] {field}{printable(finding.message)}\n"
-    if not line:
+    if position is None or position.line > len(lines) or len(lines[position.line - 1]) > _LONGEST_LINE:
         return text
-    lines = sources[finding.place.file].decode("utf-8-sig", errors="replace").splitlines()
-    if line > len(lines) or len(lines[line - 1]) > 200:  # noqa: PLR2004  # a minified file helps nobody
-        return text
-    shown = "".join(letter if letter.isprintable() else " " for letter in lines[line - 1])
-    return f"{text}{line:>6} | {shown}\n       | {' ' * (column - 1)}^\n"
+    shown = "".join(letter if letter.isprintable() else " " for letter in lines[position.line - 1])
+    return f"{text}{position.line:>6} | {shown}\n       | {' ' * (position.column - 1)}^\n"

@@ -4,7 +4,6 @@ Values are only strings, numbers, booleans, None, lists and dicts with string ke
 found by reading the text again when a finding needs one.
 """
 
-import itertools
 import json
 import math
 import re
@@ -19,7 +18,8 @@ from compiler.diagnostics import Diagnostic, Place, error
 Data = Any
 """Plain data as JSON knows it; checked by the validate stage."""
 
-_LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""PyYAML's loader, in C where it was built so; only its events are used."""
 _MAX_DEPTH: Final = 100
 _MAX_DIGITS: Final = 40
 _ALIAS_ALLOWANCE: Final = 10_000
@@ -86,7 +86,7 @@ def read_documents(name: str, raw: bytes) -> tuple[tuple[Document, ...], tuple[D
             # YAML may begin with a brace too: `{apiVersion: v1}`.
     documents: list[Document] = []
     try:
-        events = iter(yaml.parse(text, Loader=_LOADER))
+        events = iter(yaml.parse(text, Loader=LOADER))
         starts = (event for event in events if isinstance(event, yaml.DocumentStartEvent))
         for index, _ in enumerate(starts):
             # Without aliases every value takes at least one character of the text.
@@ -102,32 +102,9 @@ def read_documents(name: str, raw: bytes) -> tuple[tuple[Document, ...], tuple[D
         found = _Fault("EG102", f"not valid YAML: {fault.problem or fault.context}", position)
         return tuple(documents), (_finding(name, len(documents), found),)
     except (yaml.YAMLError, ValueError, RecursionError) as fault:
-        found = _Fault("EG102", f"not valid YAML: {str(fault).splitlines()[0]}", _position_of(_UNPRINTABLE, text))
+        found = _Fault("EG102", f"not valid YAML: {str(fault).splitlines()[0]}", _first_match(_UNPRINTABLE, text))
         return tuple(documents), (_finding(name, len(documents), found),)
     return tuple(documents), ()
-
-
-def find_position(text: str, place: Place) -> Position | None:
-    """Finds the line and column of a field, or of the closest enclosing one that exists.
-
-    Args:
-        text: The whole file.
-        place: Document number and path.
-
-    Returns:
-        None when the text has no such document or can no longer be read.
-    """
-    if place.line:
-        return Position(place.line, place.column)
-    try:
-        events = iter(yaml.parse(_tabs_as_spaces(text), Loader=_LOADER))
-        starts = (event for event in events if isinstance(event, yaml.DocumentStartEvent))
-        for index, _ in enumerate(starts):
-            if index == place.document:
-                return _find(events, place.path)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return None
-    return None
 
 
 def _finding(name: str, document: int, fault: _Fault) -> Diagnostic:
@@ -140,42 +117,12 @@ def _tabs_as_spaces(text: str) -> str:
     return re.sub(r"^[\t ]+", lambda match: " " * len(match[0]), text, flags=re.MULTILINE)
 
 
-def _find(events: Iterator[Any], path: tuple[str | int, ...], keep: Position | None = None) -> Position | None:
-    """Follows `path` through the events of one value; `keep` is the key that the value belongs to."""
-    event = next(events)
-    here = keep if keep and not isinstance(event, yaml.ScalarEvent) else _position(event)
-    if not path:
-        return here
-    if isinstance(event, yaml.MappingStartEvent):
-        for key in events:
-            if isinstance(key, yaml.MappingEndEvent):
-                break
-            if getattr(key, "value", None) == path[0]:
-                return _find(events, path[1:], _position(key))
-            _skip(key, events)
-            _skip(next(events), events)
-    elif isinstance(event, yaml.SequenceStartEvent):
-        for index, item in enumerate(events):
-            if isinstance(item, yaml.SequenceEndEvent):
-                break
-            if index == path[0]:
-                return _find(itertools.chain((item,), events), path[1:])
-            _skip(item, events)
-    return here
-
-
-def _skip(event: Any, events: Iterator[Any]) -> None:  # noqa: ANN401  # PyYAML has no types
-    depth = int(isinstance(event, yaml.CollectionStartEvent))
-    while depth:
-        event = next(events)
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-
-
-def _position(event: Any) -> Position:  # noqa: ANN401  # PyYAML has no types
+def position_of(event: Any) -> Position:  # noqa: ANN401  # PyYAML has no types
+    """Returns where an event of PyYAML begins."""
     return Position(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
-def _position_of(pattern: re.Pattern[str], text: str) -> Position | None:
+def _first_match(pattern: re.Pattern[str], text: str) -> Position | None:
     """Returns where the first match that is no quoted string begins."""
     found = next((match for match in pattern.finditer(text) if not match[0].startswith('"')), None)
     if found is None:
@@ -190,16 +137,16 @@ def _parse_json(text: str) -> Data:
             keys = [key for key, _ in pairs]
             double = next(key for key in keys if keys.count(key) > 1)
             message = f"key {double!r} is given twice in one object; keep one of them"
-            raise _Fault("EG103", message, _position_of_double(text))
+            raise _Fault("EG103", message, _double_key(text))
         return result
 
     def constant(value: str) -> Data:
-        raise _Fault("EG102", f"{value} is not JSON", _position_of(_JSON_CONSTANT, text))
+        raise _Fault("EG102", f"{value} is not JSON", _first_match(_JSON_CONSTANT, text))
 
     def integer(value: str) -> Data:
         if len(value) > _MAX_DIGITS:
             message = f"a number of more than {_MAX_DIGITS} digits"
-            raise _Fault("EG102", message, _position_of(_JSON_LONG_NUMBER, text))
+            raise _Fault("EG102", message, _first_match(_JSON_LONG_NUMBER, text))
         return int(value)
 
     try:
@@ -224,10 +171,10 @@ def _holds_surrogate(data: Data) -> bool:
     return False
 
 
-def _position_of_double(text: str) -> Position | None:
+def _double_key(text: str) -> Position | None:
     """Returns where a key is given twice, which the JSON reader does not tell; as YAML the text tells it."""
     try:
-        events = iter(yaml.parse(_tabs_as_spaces(text), Loader=_LOADER))
+        events = iter(yaml.parse(_tabs_as_spaces(text), Loader=LOADER))
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 _Builder(events, len(text) + _ALIAS_ALLOWANCE).build(next(events))
@@ -255,7 +202,7 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if depth > _MAX_DEPTH:
-            raise _Fault("EG102", f"nested deeper than {_MAX_DEPTH} levels", _position(event))
+            raise _Fault("EG102", f"nested deeper than {_MAX_DEPTH} levels", position_of(event))
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         before = self._built
@@ -275,14 +222,14 @@ class _Builder:
         self._built += values
         if self._built > self._limit:
             message = "the aliases of this document expand without end; write the values out"
-            raise _Fault("EG104", message, _position(event))
+            raise _Fault("EG104", message, position_of(event))
 
     def _alias(self, event: Any) -> Data:  # noqa: ANN401  # PyYAML has no types
         if event.anchor not in self._anchors:
-            raise _Fault("EG102", f"not valid YAML: no anchor &{event.anchor} before this alias", _position(event))
+            raise _Fault("EG102", f"not valid YAML: no anchor &{event.anchor} before this alias", position_of(event))
         anchor = self._anchors[event.anchor]
         if anchor is None:
-            raise _Fault("EG104", "an alias refers to the value that contains it", _position(event))
+            raise _Fault("EG104", "an alias refers to the value that contains it", position_of(event))
         self._count(anchor[1], event)
         return anchor[0]
 
@@ -291,16 +238,16 @@ class _Builder:
         own: dict[str, Data] = {}
         while not isinstance(key := next(self._events), yaml.MappingEndEvent):
             if not isinstance(key, yaml.ScalarEvent):
-                raise _Fault("EG102", "a key must be a text", _position(key))
+                raise _Fault("EG102", "a key must be a text", position_of(key))
             value = self.build(next(self._events), depth + 1)
             if key.value == "<<" and not key.style:
                 for source in value if isinstance(value, list) else [value]:
                     if not isinstance(source, dict):
-                        raise _Fault("EG102", "`<<` merges mappings only", _position(key))
+                        raise _Fault("EG102", "`<<` merges mappings only", position_of(key))
                     merged = {**source, **merged}
             elif key.value in own:
                 message = f"key {key.value!r} is given twice in one mapping; keep one of them"
-                raise _Fault("EG103", message, _position(key))
+                raise _Fault("EG103", message, position_of(key))
             else:
                 own[key.value] = value
         return {**merged, **own}
@@ -311,7 +258,7 @@ def _scalar(event: Any) -> Data:  # noqa: ANN401  # PyYAML has no types
     if event.style or event.tag == "tag:yaml.org,2002:str":
         return text
     if event.tag == "tag:yaml.org,2002:binary":
-        raise _Fault("EG102", "binary values are not supported", _position(event))
+        raise _Fault("EG102", "binary values are not supported", position_of(event))
     if text in ("", "~", "null", "Null", "NULL"):
         return None
     if (word := text.lower()) in _BOOL and text in (word, word.capitalize(), word.upper()):
@@ -321,7 +268,7 @@ def _scalar(event: Any) -> Data:  # noqa: ANN401  # PyYAML has no types
     if _FLOAT.match(text):
         number = float(text)
         if math.isinf(number):
-            raise _Fault("EG102", "a number too large", _position(event))
+            raise _Fault("EG102", "a number too large", position_of(event))
         return number
     return text
 
@@ -329,7 +276,7 @@ def _scalar(event: Any) -> Data:  # noqa: ANN401  # PyYAML has no types
 def _integer(text: str, event: Any) -> int:  # noqa: ANN401  # PyYAML has no types
     digits = text.lstrip("+-").lower()
     if len(digits) > _MAX_DIGITS:
-        raise _Fault("EG102", f"a number of more than {_MAX_DIGITS} digits", _position(event))
+        raise _Fault("EG102", f"a number of more than {_MAX_DIGITS} digits", position_of(event))
     if digits.startswith("0x"):
         value = int(digits, 16)
     elif digits.startswith("0") and digits != "0":

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.diagnostics import Diagnostic, Place
-from compiler.source import Data, Position, find_position, read_documents
+from compiler.positions import find_positions
+from compiler.source import Data, Position, read_documents
 
 FEW = settings(max_examples=150, deadline=None, derandomize=True)
 
@@ -246,6 +247,10 @@ spec:
 """
 
 
+def position(text: str, place: Place) -> Position | None:
+    return find_positions(text, [place]).get(place)
+
+
 @pytest.mark.parametrize(
     ("document", "path", "expected"),
     [
@@ -267,7 +272,7 @@ spec:
     ],
 )
 def test_position_of_a_field_in_yaml(document: int, path: tuple[str | int, ...], expected: tuple[int, int]) -> None:
-    assert Position(*expected) == find_position(POSITIONS, Place("input.yaml", document, path))
+    assert Position(*expected) == position(POSITIONS, Place("input.yaml", document, path))
 
 
 @pytest.mark.parametrize("blank", ["  ", "\t"])
@@ -285,14 +290,14 @@ def test_position_of_a_field_in_yaml(document: int, path: tuple[str | int, ...],
 def test_position_of_a_field_in_json(blank: str, path: tuple[str | int, ...], line: int, shown: str) -> None:
     text = json.dumps({"kind": "Pod", "items": [{"cidr": "10.0.0.0/8"}, {"cidr": "::/0"}]}, indent=blank)
 
-    position = find_position(text, Place("input.json", 0, path))
+    found = position(text, Place("input.json", 0, path))
 
     column = text.splitlines()[line - 1].index(shown) + 1
-    assert Position(line, column) == position
+    assert Position(line, column) == found
 
 
 def test_there_is_no_position_in_a_document_that_is_not_there() -> None:
-    assert find_position("kind: Pod\n", Place("input.yaml", 3)) is None
+    assert position("kind: Pod\n", Place("input.yaml", 3)) is None
 
 
 def test_cluster_of_a_broken_file_is_refused_as_a_whole(tmp_path: Path) -> None:
