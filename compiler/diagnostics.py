@@ -39,6 +39,7 @@ CODES = {
     "EG213": "A name that Kubernetes refuses.",
     "EG214": "A gateway name too long for Deckhouse's node label.",
     "EG215": "A number outside the range that the field allows.",
+    "EG216": "A range of the cluster that is the whole address space.",
     "EG301": "A policy names a gateway that does not exist.",
     "EG302": "Two gateways have the same virtual IP.",
     "EG303": "A virtual IP is an address of a node or lies in a range of the cluster.",

@@ -110,7 +110,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"ct direction reply", "reply"),
         (r"ct status snat", "translated"),
         (r"fib daddr type local", "local"),
-        (r'(?P<which>[io]ifname) (?P<op>!= )?"(?P<name>[^"]+)"', "interface"),
+        (r"fib saddr \. oif type local", "own_source"),
+        (r'(?P<which>[io]ifname) (?P<op>!= )?(?P<names>"[^"]+"|\{ "[^"]+"(?:, "[^"]+")* \})', "interface"),
         (rf"{_MASKED} (?P<op>==|!=) (?P<value>0x[0-9a-f]{{8}})", "mark"),
         (rf"{_MASKED} vmap @(?P<set>\S+)", "mark_map"),
         (rf"{_MASKED} \. ip6? saddr @(?P<set>\S+)", "mark_source"),
@@ -230,6 +231,10 @@ class Evaluator:
     def _on_local(self, _: re.Match[str]) -> _Match:
         return lambda state: (state.packet.local, "", None)
 
+    def _on_own_source(self, _: re.Match[str]) -> _Match:
+        # Masquerading takes an address of the interface, which is not known here: whoever was translated passes.
+        return lambda state: (state.packet.translated, "", None)
+
     def _on_reject(self, _: re.Match[str]) -> _Match:
         return lambda _: (True, "", "drop")
 
@@ -238,10 +243,11 @@ class Evaluator:
         return lambda state: (state.packet.next_hop == address, "", None)
 
     def _on_interface(self, found: re.Match[str]) -> _Match:
-        side, name, equal = found["which"][:3], found["name"], not found["op"]
+        side, equal = found["which"][:3], not found["op"]
+        names = re.findall(r'"([^"]+)"', found["names"])
 
         def match(state: _State) -> tuple[bool, str, str | None]:
-            return ((state.packet.iif if side == "iif" else state.packet.oif) == name) == equal, "", None
+            return ((state.packet.iif if side == "iif" else state.packet.oif) in names) == equal, "", None
 
         return match
 

@@ -14,16 +14,20 @@ class Links:
     def __init__(self, nodes: Mapping[str, Node]) -> None:
         self._nodes = nodes
         self._known: dict[tuple[str, str], dict[Family, Address]] = {}
-        self._interfaces: dict[str, str | None] = {}
+        self._interfaces: dict[str, Mapping[Family, str]] = {}
         self._findings = Findings()
         self._unchecked: list[tuple[str, str]] = []
         self._missing: set[tuple[str, str, Family]] = set()
 
-    def interface(self, node: Node) -> str | None:
-        """Returns the interface that holds the node's InternalIP, None when its interfaces are unknown."""
+    def interfaces(self, node: Node) -> Mapping[Family, str]:
+        """Returns the interface that holds the node's InternalIP of each family, as far as its interfaces are known."""
         if node.name not in self._interfaces:
-            found = (interface_of(node.network, ip) for ip in node.internal_ips.values()) if node.network else ()
-            self._interfaces[node.name] = next((item[0] for item in found if item), None)
+            found = {
+                family: interface_of(node.network, address)
+                for family, address in node.internal_ips.items()
+                if node.network is not None
+            }
+            self._interfaces[node.name] = {family: item[0] for family, item in found.items() if item is not None}
         return self._interfaces[node.name]
 
     def next_hops(self, node: Node, master: str) -> Mapping[Family, Address]:

@@ -103,8 +103,10 @@ def _identify(data: Data, place: Place) -> Object | Diagnostic | None:  # noqa: 
         return Object("EgressCompilerConfig", "", "", data, place)
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
         return error("EG201", place.at("metadata", "name"), f"this {data['kind']} has no name; give it metadata.name")
-    namespace = metadata.get("namespace")
-    if data["kind"] in ("Pod", "VirtualMachine") and namespace is None:
+    # Of the kinds that are read, these two have namespaces; a namespace given to another means nothing.
+    namespaced = data["kind"] in ("Pod", "VirtualMachine")
+    namespace = metadata.get("namespace", "default") if namespaced else None
+    if namespaced and namespace is None:
         namespace = "default"
     if namespace is not None and not isinstance(namespace, str):
         return error("EG202", place.at("metadata", "namespace"), "must be a text")

@@ -181,7 +181,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Knobs of the compiler, all with defaults; see `inputs/config.py` for the kind that sets them."""
+    """Knobs of the compiler, all with defaults; `inputs/egress.py` has the kind that sets them."""
 
     agent_enabled: bool = True
     agent_namespace: str = "d8-cni-cilium"
@@ -192,6 +192,16 @@ class Config:
     mark_mask: int = 0
     rule_priority: int = 0
     table_base: int = 0
+
+    @property
+    def mark_shift(self) -> int:
+        """How far the lowest bit of the mask is from the right."""
+        return mask_shift(self.mark_mask)
+
+
+def mask_shift(mask: int) -> int:
+    """Returns how far the lowest bit of a mask is from the right."""
+    return (mask & -mask).bit_length() - 1 if mask else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,8 @@ def chain_name(prefix: str, name: str) -> str:
     """Returns the name of a chain for a Kubernetes object: `to_node-1`.
 
     nft takes 128 bytes in chain names. Object names have up to 253, of lower-case letters, digits, `-` and `.`, all of
-    which nft takes after the first letter, which is the prefix's. A shortened one has 8 + 60 + 1 + 12 bytes and holds
-    `~`'s stand-in `_`, which no object name does, so it equals no other name.
+    which nft takes after the first letter, which is the prefix's. A shortened one has 8 + 60 + 1 + 12 bytes and a
+    second `_`, which no object name holds, so it equals no other name.
     """
     if len(name) > _CHAIN_NAME_KEPT:
         name = f"{name[:_CHAIN_NAME_KEPT]}_{hashlib.sha256(name.encode()).hexdigest()[:12]}"

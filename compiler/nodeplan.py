@@ -82,7 +82,7 @@ class NodePlan:
     Attributes:
         node: Name of the node.
         mark_mask: Bits of the packet mark that are ours.
-        node_interface: The interface to the other nodes; None when unknown.
+        node_interfaces: Interfaces with its InternalIPs, by which other nodes' packets come; empty when unknown.
         cluster: Destinations that are never redirected.
         stray_sources: Addresses of workloads that may arrive from other nodes, to be dropped if not translated.
         sources: Workloads whose packets are decided here.
@@ -96,7 +96,7 @@ class NodePlan:
 
     node: str
     mark_mask: int
-    node_interface: str | None
+    node_interfaces: tuple[str, ...]
     cluster: tuple[Range, ...]
     stray_sources: tuple[Range, ...]
     sources: tuple[SourceElement, ...]

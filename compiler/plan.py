@@ -16,13 +16,13 @@ from compiler.elect import Election
 from compiler.findings import Findings
 from compiler.intervals import merge
 from compiler.links import Links
-from compiler.model import Cluster, Family, Mode, Network, Node, Workload
+from compiler.model import Address, Cluster, Family, Mode, Network, Node, Workload
 from compiler.naming import chain_name, class_ids, mark_numbers
 from compiler.nodeplan import ClassChain, NextHop, NodePlan, Range, RouteElement, SourceElement, Translation
 from compiler.resolve import Resolved, WorkloadClass
 from compiler.routes import routing
 from compiler.snapshot import collapse
-from compiler.suitability import Source
+from compiler.suitability import Source, is_global
 
 BYPASS: Final = "return"
 DROP_NO_GATEWAY: Final = "goto drop_no_gateway"
@@ -81,7 +81,14 @@ def plan(
 
 
 def _share(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Election]) -> _Shared:
-    node_addresses = (ip_network(address) for node in cluster.nodes.values() for address in node.addresses)
+    # While a virtual IP is bound, a snapshot shows it on a node; the plan must not depend on that.
+    virtual_ips = {gateway.virtual_ip for gateway in cluster.gateways.values()}
+    node_addresses = {
+        ip_network(address)
+        for node in cluster.nodes.values()
+        for address in (*node.addresses, *_interface_addresses(node))
+        if address not in virtual_ips and is_global(address)
+    }
     never = collapse((*_NEVER_REDIRECTED, *cluster.cluster_ranges, *node_addresses))
     local: dict[str, list[tuple[WorkloadClass, tuple[Workload, ...]]]] = {}
     for item in resolved.classes:
@@ -110,6 +117,11 @@ def _share(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Electio
     )
 
 
+def _interface_addresses(node: Node) -> Iterable[Address]:
+    interfaces = node.network.interfaces if node.network else ()
+    return (entry.address for interface in interfaces for entry in interface.addresses)
+
+
 def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
     served = {
         name: _Served(election, shared.sources[name, node.name])
@@ -120,7 +132,8 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
     remote = _remote(node, shared, served)
     masters = _masters(local, shared, node)
     keys = [f"node/{name}" for name in masters] + [f"gateway/{name}" for name in served]
-    limit = shared.cluster.config.mark_mask >> _shift(shared.cluster.config.mark_mask)
+    config = shared.cluster.config
+    limit = config.mark_mask >> config.mark_shift
     numbers = mark_numbers(keys, limit)
     if numbers is None:
         message = (
@@ -129,7 +142,7 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
         )
         findings.error("EG406", node.place, message)
         numbers = dict.fromkeys(keys, 1)
-    marks = {key: number << _shift(shared.cluster.config.mark_mask) for key, number in numbers.items()}
+    marks = {key: number << config.mark_shift for key, number in numbers.items()}
     next_hops = tuple(
         NextHop(name, chain_name("to", name), marks[f"node/{name}"], tuple(shared.links.next_hops(node, name).values()))
         for name in masters
@@ -150,13 +163,13 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
             )
             for family in _families(workloads):
                 routes.extend(_routes(item, family, class_id, scope, node, shared, served))
-    node_interface = shared.links.interface(node)
+    node_interfaces = tuple(sorted(set(shared.links.interfaces(node).values())))
     return NodePlan(
         node=node.name,
-        mark_mask=shared.cluster.config.mark_mask,
-        node_interface=node_interface,
+        mark_mask=config.mark_mask,
+        node_interfaces=node_interfaces,
         cluster=shared.redirected_never,
-        stray_sources=_ranges(_strays(node, node_interface, shared)),
+        stray_sources=_ranges(_strays(node, node_interfaces, shared)),
         sources=tuple(sorted(sources, key=lambda item: (item.address.version, int(item.address)))),
         routes=tuple(sorted(routes, key=lambda item: (item.range.low.version, item.class_id, int(item.range.low)))),
         classes=tuple(sorted(classes, key=lambda item: item.name)),
@@ -168,14 +181,10 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
             [item.source for item in served.values()],
             _replies(local, shared.cluster),
             shared.links,
-            shared.cluster.config,
+            config,
         ),
         addresses=Addresses(node.name, _virtual_ips(node, served, findings)),
     )
-
-
-def _shift(mask: int) -> int:
-    return (mask & -mask).bit_length() - 1
 
 
 def _ranges(networks: Iterable[Network]) -> tuple[Range, ...]:
@@ -186,12 +195,19 @@ def _families(workloads: Iterable[Workload]) -> list[Family]:
     return sorted({family for workload in workloads for family in workload.addresses})
 
 
-def _strays(node: Node, node_interface: str | None, shared: _Shared) -> tuple[Network, ...]:
+def _strays(node: Node, node_interfaces: tuple[str, ...], shared: _Shared) -> tuple[Network, ...]:
     """What another node's workload may have as its address, as far as this node can tell it from its own."""
-    if node_interface is not None:
+    if node_interfaces:
         return shared.stray_networks
-    others = (n for other in shared.cluster.nodes.values() if other.name != node.name for n in other.pod_cidrs)
-    return collapse(others) if node.pod_cidrs else ()
+    others: set[Network] = set()
+    for other in shared.cluster.nodes.values():
+        if other.name != node.name:
+            others.update(other.pod_cidrs)
+    for item in shared.classes:
+        for workload in item.workloads:
+            if workload.node != node.name:
+                others.update(ip_network(address) for address in workload.addresses.values())
+    return collapse(others)
 
 
 def _remote(

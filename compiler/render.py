@@ -43,6 +43,7 @@ def render(plan: NodePlan) -> str:
         names=names,
         chains=chains,
         sets=_sets(plan),
+        node_interfaces=_names(plan.node_interfaces),
         masquerades=any(item.masquerade for item in plan.translations),
         mask=_mark(plan.mark_mask),
         rest=_mark(plan.mark_mask ^ _ALL_BITS),
@@ -74,6 +75,11 @@ def _template() -> jinja2.Template:
     environment.filters["mark"] = _mark
     environment.filters["nft_family"] = lambda address: "ip" if address.version == Family.IPV4 else "ip6"
     return environment.get_template("ruleset.nft.j2")
+
+
+def _names(interfaces: tuple[str, ...]) -> str:
+    quoted = [f'"{name}"' for name in interfaces]
+    return f"{{ {', '.join(quoted)} }}" if len(quoted) > 1 else "".join(quoted)
 
 
 def _mark(number: int) -> str:

@@ -158,10 +158,15 @@ def _warn_conflicts(selected: Mapping[tuple[Policy, ...], list[Workload]], findi
                 told.add((winner.policy.name, policy.name, prefix))
                 field = "excludedCIDRs" if entry.excluded else "destinationCIDRs"
                 message = (
-                    f"{prefix} is also in EgressGatewayPolicy {winner.policy.name}, which is older or of lower name "
-                    f"and decides for {workloads[0].kind} {workloads[0].key}"
+                    f"{prefix} is also in EgressGatewayPolicy {winner.policy.name}, which {_why(winner, entry)} and "
+                    f"decides for {workloads[0].kind} {workloads[0].key}"
                 )
                 findings.warning("EG307", policy.place.at("spec", field), message)
+
+
+def _why(winner: Entry, loser: Entry) -> str:
+    older = winner.policy.precedence[:2] != loser.policy.precedence[:2]
+    return "is older" if older else "is as old and of lower name"
 
 
 def _warn_dead(
@@ -183,11 +188,13 @@ def _warn_dead(
                 key = (policy.name, field, prefix)
                 around = enclosing(table, prefix) if excluded else None
                 if entry.policy is not policy or entry.excluded != excluded:
-                    blame.setdefault(key, f"EgressGatewayPolicy {entry.policy.name} has the same CIDR")
+                    other = f"EgressGatewayPolicy {entry.policy.name} has the same CIDR"
+                    own = "the policy itself excludes it"
+                    blame.setdefault(key, own if entry.policy is policy else other)
                 elif entry not in deciding:
                     blame.setdefault(key, "longer CIDRs cover all of it")
                 elif excluded and (around is None or around.excluded):
-                    blame.setdefault(key, "no destination holds it, so it goes its ordinary way anyhow")
+                    blame.setdefault(key, "without it the packet would go its ordinary way too")
                 else:
                     alive.add(key)
     for (name, field, prefix), reason in sorted(blame.items(), key=lambda item: (*item[0][:2], str(item[0][2]))):

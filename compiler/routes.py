@@ -28,11 +28,10 @@ def routing(  # noqa: PLR0913, PLR0917  # the parts of one file
         links: For the interface towards the other nodes.
         config: For rule priority, mask and tables.
     """
-    shift = (config.mark_mask & -config.mark_mask).bit_length() - 1
     rules = []
     routes = []
     for next_hop in next_hops:
-        table = config.table_base + (next_hop.mark >> shift)
+        table = config.table_base + (next_hop.mark >> config.mark_shift)
         addresses = {Family(address.version): address for address in next_hop.addresses}
         # Both families get a table: without it a packet of the other one would leave by the node's own way.
         for family in Family:
@@ -40,11 +39,11 @@ def routing(  # noqa: PLR0913, PLR0917  # the parts of one file
             mark, mask = f"0x{next_hop.mark:08x}", f"0x{config.mark_mask:08x}"
             rules.append(FwmarkRule(label, config.rule_priority, mark, mask, table))
             if family in addresses:
-                device, gateway = links.interface(node), str(addresses[family])
+                device, gateway = links.interfaces(node).get(family), str(addresses[family])
                 routes.append(Route(label, table, "unicast", gateway, device, names.METRIC_NEXT_HOP))
             routes.append(Route(label, table, "blackhole", None, None, names.METRIC_BLACKHOLE))
     reply_rules: list[ReplyRule] = []
-    device = links.interface(node)
+    device = links.interfaces(node).get(Family.IPV4)
     if next_hops and replies and device is not None and not _has_way_out(node):
         hop = names.REPLY_NEXT_HOP
         routes.append(Route("ipv4", config.table_base, "unicast", hop, device, names.METRIC_NEXT_HOP))
@@ -57,11 +56,11 @@ def routing(  # noqa: PLR0913, PLR0917  # the parts of one file
         rules=tuple(sorted(rules, key=lambda rule: (rule.family, rule.table))),
         reply_rules=tuple(reply_rules),
         routes=tuple(sorted(routes, key=lambda route: (route.family, route.table, route.metric))),
-        sysctls=_sysctls(node, bool(next_hops), sources, links.interface(node)),
+        sysctls=_sysctls(node, bool(next_hops), sources, links.interfaces(node).values()),
     )
 
 
-def _sysctls(node: Node, sends: bool, sources: Sequence[Source], node_interface: str | None) -> tuple[Sysctl, ...]:
+def _sysctls(node: Node, sends: bool, sources: Sequence[Source], node_interfaces: Iterable[str]) -> tuple[Sysctl, ...]:
     """What forwarding through gateways needs of a node that has a part in it."""
     if not sends and not sources:
         return ()
@@ -70,7 +69,7 @@ def _sysctls(node: Node, sends: bool, sources: Sequence[Source], node_interface:
         settings["net/ipv6/conf/all/forwarding"] = "1"
     if node.network is None:
         return _sorted(settings)
-    interfaces = {node_interface, *(source.interface for source in sources)} - {None}
+    interfaces = {*node_interfaces, *(source.interface for source in sources)} - {None}
     for interface in interfaces:
         # A gateway's packets come in by one interface and are answered by another.
         settings[f"net/ipv4/conf/{interface}/rp_filter"] = "2"

@@ -30,13 +30,14 @@ from compiler.model import (
     Workload,
 )
 from compiler.shape import shape
-from compiler.text import check_interface, check_name, parse_address
+from compiler.text import TextError, check_interface, check_name, parse_address
 
 _M = TypeVar("_M", bound=BaseModel)
 
 LAUNCHER_LABEL: Final = "vm.kubevirt.internal.virtualization.deckhouse.io/name"
 PRIORITY_LABEL: Final = "network.deckhouse.io/pod-common-ip-priority"
 _MAIN_TABLE: Final = 254
+_NOT_RUNNING: Final = ("Stopped", "Pending")
 _EVERYWHERE: Final = {"0.0.0.0/0": Family.IPV4, "::/0": Family.IPV6}
 
 
@@ -128,7 +129,7 @@ def _node(item: Object, read: kubernetes.Node, network: NodeNetwork | None, find
         deleting=read.metadata.deletion_timestamp is not None,
         internal_ips=_by_family(internal),
         addresses=(*internal, *external),
-        pod_cidrs=findings.networks(cidrs, place.at("spec", "podCIDRs")),
+        pod_cidrs=findings.ranges(cidrs, place.at("spec", "podCIDRs")),
         network=network,
         place=place,
     )
@@ -149,7 +150,10 @@ def _network(item: Object, read: kubernetes.NodeNetworkState, findings: Findings
         # An OVS bridge is no kernel interface, and one that is down can hold no working address.
         if entry.type == "ovs-bridge" or entry.state in ("absent", "down"):
             continue
-        findings.check(at.at("name"), check_interface, entry.name)
+        try:
+            check_interface(entry.name)
+        except TextError:
+            continue  # OVS patch ports and the like: no gateway can name it
         if entry.name in interfaces:
             message = f"node {item.name} lists interface {entry.name} twice; the last one counts"
             findings.warning("EG311", at.at("name"), message)
@@ -164,8 +168,9 @@ def _network(item: Object, read: kubernetes.NodeNetworkState, findings: Findings
         if route.next_hop_address not in ("", "0.0.0.0", "::"):  # noqa: S104  # nmstate's word for "no gateway"
             at = place.at("routes", "running", index, "next-hop-address")
             gateway = findings.check(at, parse_address, route.next_hop_address)
-        defaults.append(DefaultRoute(family, route.next_hop_interface, gateway))
-    return NodeNetwork(tuple(interfaces.values()), tuple(defaults), routes is not None)
+        defaults.append((max(route.metric, 0), DefaultRoute(family, route.next_hop_interface, gateway)))
+    by_metric = sorted(defaults, key=lambda item: item[0])
+    return NodeNetwork(tuple(interfaces.values()), tuple(route for _, route in by_metric), routes is not None)
 
 
 def _interface_addresses(
@@ -231,9 +236,13 @@ def _merge(
         else:
             workloads.append(pod.workload)
     for item, read in machines:
-        own = launchers.pop((item.namespace, item.name), [])
-        if (machine := _machine(item, read, own, findings)) is not None:
+        own = launchers.get((item.namespace, item.name), [])
+        machine = _machine(item, read, own, findings)
+        if machine is not None:
             workloads.append(machine)
+        if machine is not None or read.status.phase in _NOT_RUNNING:
+            # Else the machine's status lags behind, and its pod stands for it, as where there is no machine at all.
+            launchers.pop((item.namespace, item.name), None)
     for group in launchers.values():
         workloads.extend(_migrating(group))
     return tuple(sorted(workloads, key=lambda workload: (workload.namespace, workload.name, workload.kind)))
@@ -241,7 +250,7 @@ def _merge(
 
 def _machine(item: Object, read: kubernetes.VirtualMachine, pods: list[_Pod], findings: Findings) -> Workload | None:
     status = read.status
-    if not status.ip_address or not status.node_name or status.phase in ("Stopped", "Pending"):
+    if not status.ip_address or not status.node_name or status.phase in _NOT_RUNNING:
         return None
     address = findings.check(item.place.at("status", "ipAddress"), parse_address, status.ip_address)
     if address is None:
@@ -300,7 +309,8 @@ def _check_nodes(workloads: tuple[Workload, ...], nodes: Mapping[str, Node], fin
         message = (
             f"{first.kind} {first.key}{more} runs on node {name}, which is not in the input: no rules are made for it"
         )
-        findings.warning("EG312", first.place.at("spec", "nodeName"), message)
+        part = "status" if first.kind == "VirtualMachine" else "spec"
+        findings.warning("EG312", first.place.at(part, "nodeName"), message)
 
 
 def _ranges(
@@ -310,10 +320,10 @@ def _ranges(
     machines: set[Network] = set()
     for item, module in _each(loaded, "ModuleConfig", kubernetes.ModuleConfig, findings):
         place = item.place.at("spec", "settings", "virtualMachineCIDRs")
-        machines.update(findings.networks(module.spec.settings.virtual_machine_cidrs, place))
+        machines.update(findings.ranges(module.spec.settings.virtual_machine_cidrs, place))
     services = {*config.service_cidrs}
     for item, service in _each(loaded, "ServiceCIDR", kubernetes.ServiceCIDR, findings):
-        services.update(findings.networks(service.spec.cidrs, item.place.at("spec", "cidrs")))
+        services.update(findings.ranges(service.spec.cidrs, item.place.at("spec", "cidrs")))
     if nodes and not pods:
         place = next(iter(nodes.values())).place.at("spec", "podCIDRs")
         message = (

@@ -81,11 +81,16 @@ def _primary(gateway: Gateway, node: Node, virtual_ips: set[Address]) -> Source 
     if interface is None:
         return "InterfaceMissing"
     addresses: dict[Family, Address] = {}
-    for entry in interface.addresses:
-        # The kernel lists secondary addresses after the primary one of their subnet, so the first is primary.
+    # The kernel lists secondary IPv4 addresses after the primary one of their subnet, so the first is primary. Of IPv6
+    # it lists the newest first, which may be a host address that somebody bound beside: those come last.
+    for entry in sorted(interface.addresses, key=_is_ipv6_host):
         if is_global(entry.address) and entry.address not in virtual_ips:
             addresses.setdefault(Family(entry.address.version), entry.address)
     return Source(dict(sorted(addresses.items())), interface.name) if addresses else "AddressMissing"
+
+
+def _is_ipv6_host(entry: InterfaceAddress) -> bool:
+    return entry.prefix_length == Family.IPV6.bits
 
 
 def _virtual(gateway: Gateway, node: Node) -> Source | str:
@@ -100,17 +105,22 @@ def _virtual(gateway: Gateway, node: Node) -> Source | str:
     if gateway.interfaces:
         named = next((name for name in gateway.interfaces if name in present), None)
         return Source(addresses, named) if named else "InterfaceMissing"
-    connected = [
-        interface.name
-        for interface in network.interfaces
-        if any(holds(entry, address) for entry in interface.addresses if entry.address != address)
-    ]
+    # Longest prefix first, as the kernel's own route to the address would go.
+    connected = sorted(
+        (
+            (-entry.prefix_length, interface.name)
+            for interface in network.interfaces
+            for entry in interface.addresses
+            if entry.address != address and holds(entry, address)
+        ),
+        key=lambda item: item[0],
+    )
     by_default = [
         route.interface
         for route in network.default_routes
         if route.family == address.version and route.interface in present
     ]
-    found = next(iter(connected + by_default), None)
+    found = next(iter([name for _, name in connected] + by_default), None)
     if found is None and network.routes_known:
         return "AddressMissing"
     return Source(addresses, found)

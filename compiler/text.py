@@ -31,11 +31,8 @@ def parse_address(text: str) -> Address:
     Raises:
         TextError: It is not one.
     """
-    try:
-        if "%" not in text:
-            return ip_address(text)
-    except ValueError:
-        pass
+    if _is_address(text):
+        return ip_address(text)
     head, slash, _ = text.partition("/")
     hint = f"; leave out the prefix length: {head}" if slash and _is_address(head) else ""
     raise TextError("EG206", f"{text!r} is not an IP address{hint}")
@@ -131,7 +128,8 @@ def did_you_mean(text: str, known: list[str]) -> str:
 
 def _is_address(text: str) -> bool:
     try:
-        ip_address(text)
+        address = ip_address(text)
     except ValueError:
         return False
-    return "%" not in text
+    # Not with a zone; and no IPv4 in IPv6 clothes, which Pythons print differently and no packet on a wire has.
+    return "%" not in text and getattr(address, "ipv4_mapped", None) is None

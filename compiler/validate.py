@@ -16,7 +16,8 @@ from compiler.diagnostics import Diagnostic, Place
 from compiler.findings import Findings
 from compiler.inputs import egress
 from compiler.load import Loaded, Object
-from compiler.model import Address, Cluster, Config, Gateway, Mode, Node, Policy, Requirement, Selector
+from compiler.model import Address, Cluster, Config, Gateway, Mode, Node, Policy, Requirement, Selector, mask_shift
+from compiler.selectors import NAMESPACE_LABELS_PREFIX
 from compiler.shape import shape
 from compiler.snapshot import Snapshot, read_snapshot
 from compiler.text import (
@@ -169,7 +170,7 @@ def _requirements(
     for index, entry in enumerate(selector.match_expressions):
         at = place.at("matchExpressions", index)
         key = _bare_key(entry.key)
-        findings.check(at.at("key"), check_label_key, key)
+        findings.check(at.at("key"), _check_key, key)
         for position, value in enumerate(entry.values):
             findings.check(at.at("values", position), check_label_value, value)
         if entry.operator in ("In", "NotIn") and not entry.values:
@@ -185,8 +186,13 @@ def _bare_key(key: str) -> str:
     return key.removeprefix("k8s:").removeprefix("any:")
 
 
+def _check_key(key: str) -> None:
+    # A pseudo-label's key is a prefix and a key of the Namespace, which may be as long as any.
+    check_label_key(key.removeprefix(NAMESPACE_LABELS_PREFIX) or key)
+
+
 def _check_label(key: str, value: str, place: Place, findings: Findings) -> None:
-    findings.check(place, check_label_key, key)
+    findings.check(place, _check_key, key)
     findings.check(place, check_label_value, value)
 
 
@@ -212,14 +218,14 @@ def _config(loaded: Loaded, findings: Findings) -> Config:
         agent_enabled=spec.agent.enabled,
         agent_namespace=spec.agent.namespace,
         agent_labels=tuple(sorted(spec.agent.match_labels.items())),
-        pod_cidrs=findings.networks(ranges.pod_cidrs, at.at("podCIDRs")),
-        service_cidrs=findings.networks(ranges.service_cidrs, at.at("serviceCIDRs")),
-        extra_cidrs=findings.networks(ranges.extra_cidrs, at.at("extraCIDRs")),
+        pod_cidrs=findings.ranges(ranges.pod_cidrs, at.at("podCIDRs")),
+        service_cidrs=findings.ranges(ranges.service_cidrs, at.at("serviceCIDRs")),
+        extra_cidrs=findings.ranges(ranges.extra_cidrs, at.at("extraCIDRs")),
         mark_mask=_mark_mask(spec.datapath.mark_mask, place.at("datapath", "markMask"), findings),
         rule_priority=names.RULE_PRIORITY if priority is None else priority,
         table_base=names.TABLE_BASE if base is None else base,
     )
-    numbers = config.mark_mask >> _shift(config.mark_mask)
+    numbers = config.mark_mask >> config.mark_shift
     reserved = {253, 254, 255, 1490}.intersection(range(config.table_base, config.table_base + numbers + 1))
     if config.table_base < 1 or config.table_base + numbers >= names.TABLE_LIMIT or reserved:
         message = (
@@ -236,14 +242,10 @@ def _mark_mask(text: str | None, place: Place, findings: Findings) -> int:
         mask = int(text, 16) if text.lower().startswith("0x") else 0
     except ValueError:
         mask = 0
-    if not 0 < mask < 1 << _MARK_BITS or (mask >> _shift(mask)) + 1 & (mask >> _shift(mask)):
+    if not 0 < mask < 1 << _MARK_BITS or (mask >> mask_shift(mask)) + 1 & (mask >> mask_shift(mask)):
         findings.error("EG215", place, f'{text!r} is not a mask of neighbouring bits such as "0xff000000"')
         return names.MARK_MASK
     return mask
-
-
-def _shift(mask: int) -> int:
-    return (mask & -mask).bit_length() - 1 if mask else 0
 
 
 def _check_references(

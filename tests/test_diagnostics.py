@@ -181,6 +181,7 @@ ROWS = (
     Row("EG215", "E", well(config(datapath={"tableBase": 200})), "spec.datapath.tableBase"),
     Row("EG215", "E", well(config(datapath={"markMask": "0xf0f0"})), "spec.datapath.markMask"),
     Row("EG215", "E", well(config(datapath={"markMask": "many"})), "spec.datapath.markMask"),
+    Row("EG216", "E", well(config(clusterRanges={"podCIDRs": ["0.0.0.0/0"]})), "spec.clusterRanges.podCIDRs"),
     Row("EG215", "E", egress(*member("egress-1")[:2], state("egress-1", interface("eth1", "172.18.18.1/33"))),
         "status.currentState.interfaces[0].ipv4.address[0].prefix-length"),
     Row("EG301", "E", cluster(gateway(), policy(gateway_name="egress-gv")), "spec.egressGatewayName"),

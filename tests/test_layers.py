@@ -48,7 +48,7 @@ COMPILER = {
     "load": "diagnostics source",
     "shape": "diagnostics load text source",
     "snapshot": "diagnostics findings inputs.base inputs.kubernetes load model shape text",
-    "validate": "diagnostics findings inputs.egress load model shape snapshot text",
+    "validate": "diagnostics findings inputs.egress load model shape snapshot text selectors",
     "resolve": "diagnostics findings intervals model selectors suitability",
     "elect": "diagnostics findings model suitability",
     "links": "diagnostics findings model suitability",

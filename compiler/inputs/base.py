@@ -14,7 +14,8 @@ class Model(BaseModel):
     @classmethod
     def _null_is_absent(cls, data: Any) -> Any:  # noqa: ANN401  # anything a user may write
         if isinstance(data, dict) and None in data.values():
-            return {key: value for key, value in data.items() if value is not None}
+            known = {field.alias or name for name, field in cls.model_fields.items()}
+            return {key: value for key, value in data.items() if value is not None or key not in known}
         return data
 
 

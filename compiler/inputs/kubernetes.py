@@ -118,6 +118,7 @@ class NmstateRoute(Model):
     next_hop_interface: str = Field("", alias="next-hop-interface")
     next_hop_address: str = Field("", alias="next-hop-address")
     table_id: int = Field(254, alias="table-id")
+    metric: int = 0
 
 
 class NmstateRoutes(Model):
