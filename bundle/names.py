@@ -52,6 +52,9 @@ Clear of kube-proxy's 0x4000 and 0x8000, Cilium's 0x0f00 field, the AWS VPC CNI'
 PRIORITY_DECIDE: Final = -95
 """Just after destination NAT (`dstnat`, -100): a ClusterIP has become its backend, and the route is not yet chosen."""
 
+PRIORITY_ERRORS: Final = -150
+"""`mangle`, where the mark of a packet of the node's own can still choose its route."""
+
 PRIORITY_FORWARD: Final = -5
 """Before others' filters (0), so that a packet with nowhere to go is answered and not counted as somebody's."""
 

@@ -108,6 +108,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, name in (
         (r"counter", "nothing"),
         (r"ct direction reply", "reply"),
+        (r"ct direction original", "original"),
+        (r"ct state related", "related"),
         (r"ct status snat", "translated"),
         (r"fib daddr type local", "local"),
         (r"fib saddr \. oif type local", "own_source"),
@@ -143,7 +145,12 @@ class Evaluator:
             raise EvaluationError(f"the table holds {' '.join(ruleset.others[0])}, which is unknown")
         self._ruleset = ruleset
         self._tables = {name: _index(item) for name, item in ruleset.sets.items()}
-        self._hooks: dict[str, list[tuple[int, str, str]]] = {"prerouting": [], "forward": [], "postrouting": []}
+        self._hooks: dict[str, list[tuple[int, str, str]]] = {
+            "prerouting": [],
+            "output": [],
+            "forward": [],
+            "postrouting": [],
+        }
         for chain in ruleset.chains.values():
             if chain.hook:
                 kind, hook, priority = _parse_hook(chain.hook)
@@ -224,6 +231,12 @@ class Evaluator:
 
     def _on_reply(self, _: re.Match[str]) -> _Match:
         return lambda state: (state.packet.reply, "", None)
+
+    def _on_original(self, _: re.Match[str]) -> _Match:
+        return lambda state: (not state.packet.reply and state.packet.original_source is not None, "", None)
+
+    def _on_related(self, _: re.Match[str]) -> _Match:
+        return lambda _: (False, "", None)  # the first packet of a connection, which is what is evaluated, is new
 
     def _on_translated(self, _: re.Match[str]) -> _Match:
         return lambda state: (state.packet.translated, "", None)
@@ -369,7 +382,7 @@ class Evaluator:
 
 def _parse_hook(text: str) -> tuple[str, str, int]:
     found = re.fullmatch(
-        r"type (filter|nat) hook (prerouting|forward|postrouting) priority (-?\d+); policy accept", text
+        r"type (filter|nat|route) hook (prerouting|output|forward|postrouting) priority (-?\d+); policy accept", text
     )
     if found is None:
         raise EvaluationError(f"unknown base chain: {text}")

@@ -4,6 +4,7 @@ import io
 import random
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -150,6 +151,28 @@ def test_udp_is_translated_like_tcp(tmp_path: Path) -> None:
         apply_all(name, bundle_of("virtual-ip", tmp_path))
 
         assert commands.request(name, "default/backend-1", OUTSIDE, protocol="udp") == "172.18.18.242"
+
+
+def test_a_large_answer_fits_through_a_small_interface_of_the_worker(tmp_path: Path) -> None:
+    """The worker's "fragmentation needed" reaches the sender by the gateway, the only one who knows the connection."""
+    serve = (
+        "import socket; s = socket.create_server(('0.0.0.0', 9000)); s.settimeout(6); c = s.accept()[0]; "
+        "c.sendall(b'x' * 200_000); c.close()"
+    )
+    fetch = (
+        f"import socket; c = socket.create_connection(('{OUTSIDE}', 9000), 3); c.settimeout(5); "
+        "print(sum(map(len, iter(lambda: c.recv(65536), b''))))"
+    )
+    with lab_of("virtual-ip") as (name, _):
+        apply_all(name, bundle_of("virtual-ip", tmp_path))
+        shrink = "ip link set $(ip -o route show 10.111.11.5 | cut -d' ' -f3) mtu 1300"
+        assert commands.run_in(name, "worker-1", ["sh", "-c", shrink]).status == 0
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(commands.run_in, name, "outside", ["python3", "-c", serve])
+            listens = ["sh", "-c", "until ss -ltn | grep -q :9000; do sleep 0.05; done"]
+            commands.run_in(name, "outside", ["timeout", "5", *listens])
+
+            assert commands.run_in(name, "default/backend-1", ["python3", "-c", fetch]).stdout == "200000\n"
 
 
 def test_a_connection_from_outside_is_answered_on_its_own_path(tmp_path: Path) -> None:

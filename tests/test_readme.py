@@ -54,7 +54,7 @@ def test_the_files_of_a_bundle_are_all_named() -> None:
 def test_the_contract_has_the_numbers_that_land_on_hosts() -> None:
     contract = README[README.index("## The contract") : README.index("## Where it works")]
     tables = f"{names.TABLE_BASE} to {names.TABLE_BASE + (names.MARK_MASK >> 24)}"
-    priorities = (names.PRIORITY_DECIDE, names.PRIORITY_TRANSLATE, names.PRIORITY_GUARD, names.PRIORITY_FORWARD)
+    priorities = [value for name, value in vars(names).items() if name.startswith("PRIORITY_")]
 
     assert f"`table {names.TABLE_FAMILY} {names.TABLE_NAME}`" in contract
     assert f"0x{names.MARK_MASK:08x}" in contract
