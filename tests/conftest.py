@@ -12,10 +12,23 @@ from pathlib import Path
 
 import pytest
 
+from compiler.cli import main
+
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "golden"
 CONFORMANCE = Path(__file__).parent / "conformance"
 GOLDEN_CASES = sorted(path.parent.name for path in GOLDEN.glob("*/CASE.md"))
+
+FATE = {
+    "verdict": "egress",
+    "policy": "egress-gw-policy",
+    "cidr": "0.0.0.0/0",
+    "gateway": "egress-gw",
+    "node": "egress-1",
+    "sourceIP": "172.18.18.1",
+    "reason": "policy egress-gw-policy sends 0.0.0.0/0 to gateway egress-gw, whose active node is egress-1",
+}
+"""What becomes of a packet from default/backend-1 to 203.0.113.10 in the golden case `dual-stack`."""
 
 
 def _why_no_kernel() -> str:
@@ -38,3 +51,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         pytest.exit(f"kernel tests are required here, but cannot run: {reason}", returncode=1)
     for item in kernel:
         item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A bundle, compiled from the golden case `dual-stack`."""
+    assert main(["compile", str(GOLDEN / "dual-stack" / "input"), "-o", str(tmp_path / "bundle")]) == 0
+    capsys.readouterr()
+    return tmp_path / "bundle"
