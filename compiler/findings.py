@@ -55,7 +55,6 @@ class Findings:
 
     def ranges(self, texts: Iterable[str], place: Place) -> tuple[Network, ...]:
         """Reads the CIDRs of a list of cluster ranges; one that holds every address is an error."""
-        texts = tuple(texts)
         networks = self.networks(texts, place)
         if any(network.prefixlen == 0 for network in networks):
             self.error("EG216", place, "a range of the cluster cannot be everything: nothing would be redirected")

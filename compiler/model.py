@@ -122,11 +122,9 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class AgentPod:
-    """A pod that may be a CNI agent: what semantics.md §4.4 asks about it."""
+    """A pod that is a CNI agent, as the configuration knows it: what suitability asks about it."""
 
-    namespace: str
     node: str
-    labels: Labels
     ready: bool
     deleting: bool
 

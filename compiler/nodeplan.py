@@ -20,7 +20,6 @@ class SourceElement:
 
     address: Address
     chain: str
-    workload: str
 
 
 @dataclass(frozen=True, slots=True)

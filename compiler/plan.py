@@ -157,9 +157,7 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
             chain = f"{scope}_{class_id:08x}"
             classes.append(ClassChain(chain, class_id, ", ".join(item.key)))
             sources.extend(
-                SourceElement(address, chain, f"{workload.kind} {workload.key}")
-                for workload in workloads
-                for address in workload.addresses.values()
+                SourceElement(address, chain) for workload in workloads for address in workload.addresses.values()
             )
             for family in _families(workloads):
                 routes.extend(_routes(item, family, class_id, scope, node, shared, served))

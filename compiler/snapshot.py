@@ -80,7 +80,7 @@ def read_snapshot(loaded: Loaded, config: Config, findings: Findings) -> Snapsho
         if _is_agent(read, config):
             ready = _condition(read.status.conditions) == "True"
             deleting = read.metadata.deletion_timestamp is not None
-            agents.append(AgentPod(item.namespace, read.spec.node_name, read.metadata.labels, ready, deleting))
+            agents.append(AgentPod(read.spec.node_name, ready, deleting))
         if (pod := _pod(item, read, findings)) is not None:
             pods.append(pod)
     machines = _each(loaded, "VirtualMachine", kubernetes.VirtualMachine, findings)

@@ -125,9 +125,11 @@ def position_of(event: Any) -> Position:  # noqa: ANN401  # PyYAML has no types
 def _first_match(pattern: re.Pattern[str], text: str) -> Position | None:
     """Returns where the first match that is no quoted string begins."""
     found = next((match for match in pattern.finditer(text) if not match[0].startswith('"')), None)
-    if found is None:
-        return None
-    return Position(text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start()))
+    return None if found is None else _at(text, found.start())
+
+
+def _at(text: str, index: int) -> Position:
+    return Position(text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index))
 
 
 def _parse_json(text: str) -> Data:
@@ -158,8 +160,8 @@ def _parse_json(text: str) -> Data:
         raise _Fault("EG102", f"not valid JSON: {fault}") from None
     half = _JSON_HALF_CHARACTER.search(text)
     if half is not None and _holds_surrogate(data):
-        position = Position(text.count("\n", 0, half.start()) + 1, half.start() - text.rfind("\n", 0, half.start()))
-        raise _Fault("EG102", "half a character: an escape such as \\ud800 without its other half", position)
+        message = "half a character: an escape such as \\ud800 without its other half"
+        raise _Fault("EG102", message, _at(text, half.start()))
     return data
 
 
