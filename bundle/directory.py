@@ -20,10 +20,12 @@ MANIFEST = "manifest.json"
 GATEWAYS = "gateways.json"
 POLICIES = "policies.json"
 WORKLOADS = "workloads.json"
+CLUSTER = "cluster.json"
 STATUS = "status.yaml"
 RULESET = "ruleset.nft"
 ROUTING = "routing.json"
 ADDRESSES = "addresses.json"
+ACCOUNT_FILES = (GATEWAYS, POLICIES, WORKLOADS, CLUSTER, STATUS)
 NODE_FILES = (RULESET, ROUTING, ADDRESSES)
 
 _T = TypeVar("_T")
@@ -116,7 +118,7 @@ def open_bundle(directory: Path) -> Bundle:
             f"{directory / MANIFEST}: format version {manifest.format_version} is not {FORMAT_VERSION}; "
             "use the egressc that wrote the bundle, or compile it again"
         )
-    expected = {GATEWAYS, POLICIES, WORKLOADS, STATUS}
+    expected = set(ACCOUNT_FILES)
     expected.update(node_path(node, file) for node in manifest.nodes for file in NODE_FILES)
     if expected != set(manifest.files):
         odd = min(expected ^ set(manifest.files))

@@ -137,6 +137,23 @@ class SourceIPs:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeSource:
+    """The source address that a gateway has on one suitable node, which it uses when that node is master.
+
+    Attributes:
+        ipv4: None where there is none of this family, or where the node itself finds it.
+        ipv6: The same.
+        interface: Where the address is or would be bound; None when only the node can tell.
+        masquerade: Whether the node finds the address of `interface` itself, since its interfaces are not known.
+    """
+
+    ipv4: str | None
+    ipv6: str | None
+    interface: str | None
+    masquerade: bool
+
+
+@dataclass(frozen=True, slots=True)
 class NodeReport:
     """Whether a member node is suitable for a gateway, and why not."""
 
@@ -156,7 +173,20 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class GatewayReport:
-    """One EgressGateway as compiled; `nodes` holds its members and every node that its selector refused."""
+    """One EgressGateway as compiled.
+
+    Attributes:
+        name: Its name.
+        mode: How it gets its source address.
+        active_node_name: The master, None when no node is suitable.
+        standby_node_names: Who would take over, in that order.
+        ready_nodes: How many nodes are suitable.
+        source_ips: Source addresses on the master.
+        nodes: Every node and whether it is suitable; what its selector refused has the reason `SelectorMismatch`.
+        sources: The source address on each suitable node.
+        conditions: As in the status of the resource.
+        policies: EgressGatewayPolicies that name it.
+    """
 
     name: str
     mode: Literal["PrimaryIPFromEgressGatewayNodeInterface", "VirtualIPAddress"]
@@ -165,6 +195,7 @@ class GatewayReport:
     ready_nodes: int
     source_ips: SourceIPs
     nodes: Mapping[str, NodeReport]
+    sources: Mapping[str, NodeSource]
     conditions: tuple[Condition, ...]
     policies: tuple[str, ...]
 
@@ -210,3 +241,52 @@ class Workloads:
     """`workloads.json`."""
 
     workloads: tuple[WorkloadReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLink:
+    """A node's InternalIP of one family; `interface` and `subnet` are None when its interfaces are not known."""
+
+    address: str
+    interface: str | None
+    subnet: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterNode:
+    """What the plan takes from the snapshot about one node.
+
+    Attributes:
+        ipv4: Its link to other nodes.
+        ipv6: The same.
+        interfaces_known: Whether the snapshot tells its interfaces.
+        default_route: Whether it is known to have an IPv4 default route of its own.
+        pod_cidrs: Ranges of its pods.
+    """
+
+    ipv4: NodeLink | None
+    ipv6: NodeLink | None
+    interfaces_known: bool
+    default_route: bool
+    pod_cidrs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """`cluster.json`: what the plans rest on beside gateways, policies and workloads.
+
+    Attributes:
+        mark_mask: Bits of the packet mark that are ours.
+        rule_priority: Priority of the `ip rule`s.
+        table_base: The routing table of mark number n is this plus n.
+        never_redirected: Destinations that no policy redirects, as the fewest prefixes.
+        workload_ranges: Pod and VirtualMachine ranges, as the fewest prefixes.
+        nodes: By name.
+    """
+
+    mark_mask: str
+    rule_priority: int
+    table_base: int
+    never_redirected: tuple[str, ...]
+    workload_ranges: tuple[str, ...]
+    nodes: Mapping[str, ClusterNode]

@@ -1,4 +1,4 @@
-"""Bundle: plans and reports to the files of a bundle, by path.
+"""Bundle: plans and the account of them to the files of a bundle, by path.
 
 In: all that the earlier stages made. Out: path to bytes, the manifest included. Does not touch the disk; the format is
 `bundle/`'s.
@@ -12,114 +12,49 @@ import yaml
 import bundle
 from bundle import directory
 from bundle.codec import encode
-from bundle.model import (
-    FORMAT_VERSION,
-    Condition,
-    GatewayReport,
-    Gateways,
-    Manifest,
-    NodeReport,
-    Policies,
-    PolicyReport,
-    SourceIPs,
-    WorkloadReport,
-    Workloads,
-)
-from compiler.elect import Election
-from compiler.model import Cluster, Family
+from bundle.model import FORMAT_VERSION, Gateways, Manifest
+from compiler.account import Account
 from compiler.nodeplan import NodePlan
 from compiler.render import render
-from compiler.resolve import Resolved
 
 
-def pack(
-    cluster: Cluster, resolved: Resolved, elections: Mapping[str, Election], plans: Iterable[NodePlan]
-) -> dict[str, bytes]:
-    """Returns every file of the bundle."""
-    gateways = report_gateways(cluster, resolved, elections)
-    texts = {
-        directory.GATEWAYS: encode(gateways),
-        directory.POLICIES: encode(_policies(cluster)),
-        directory.WORKLOADS: encode(_workloads(cluster, resolved)),
-        directory.STATUS: _status(gateways),
-    }
+def pack(account: Account, digest: str, plans: Iterable[NodePlan]) -> dict[str, bytes]:
+    """Returns every file of the bundle; `digest` is that of the inputs."""
+    texts = account_files(account)
     names = []
     for plan in plans:
         names.append(plan.node)
         texts[directory.node_path(plan.node, directory.RULESET)] = render(plan)
         texts[directory.node_path(plan.node, directory.ROUTING)] = encode(plan.routing)
         texts[directory.node_path(plan.node, directory.ADDRESSES)] = encode(plan.addresses)
+    return seal(texts, digest, names)
+
+
+def account_files(account: Account) -> dict[str, str]:
+    """Returns the files that tell about the cluster as a whole."""
+    return {
+        directory.CLUSTER: encode(account.cluster),
+        directory.GATEWAYS: encode(account.gateways),
+        directory.POLICIES: encode(account.policies),
+        directory.WORKLOADS: encode(account.workloads),
+        directory.STATUS: status(account.gateways),
+    }
+
+
+def seal(texts: Mapping[str, str], digest: str, nodes: Iterable[str]) -> dict[str, bytes]:
+    """Adds the manifest, which holds the digest of each file."""
     files = {path: text.encode() for path, text in sorted(texts.items())}
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         compiler_version=bundle.__version__,
-        inputs_digest=cluster.digest,
-        nodes=tuple(names),
+        inputs_digest=digest,
+        nodes=tuple(nodes),
         files={path: hashlib.sha256(content).hexdigest() for path, content in files.items()},
     )
     return {directory.MANIFEST: encode(manifest).encode(), **files}
 
 
-def report_gateways(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Election]) -> Gateways:
-    """Returns what there is to say about each gateway."""
-    return Gateways(tuple(_report(name, cluster, resolved, election) for name, election in sorted(elections.items())))
-
-
-def _report(name: str, cluster: Cluster, resolved: Resolved, election: Election) -> GatewayReport:
-    verdicts = resolved.suitability[name]
-    master = election.master
-    source = verdicts[master].source if master else None
-    addresses = source.addresses if source else {}
-    if master:
-        message = f"{master} is the active node, {len(election.order) - 1} more stand by"
-        condition = Condition("Ready", "True", "ElectionSucceed", message)
-    else:
-        condition = Condition("Ready", "False", "ElectionFailed", "no node is suitable; traffic is dropped")
-    return GatewayReport(
-        name=name,
-        mode=election.gateway.mode.value,
-        active_node_name=master,
-        standby_node_names=election.order[1:],
-        ready_nodes=len(election.order),
-        source_ips=SourceIPs(*(str(addresses[f]) if f in addresses else None for f in (Family.IPV4, Family.IPV6))),
-        nodes={node: NodeReport(verdict.suitable, verdict.reasons) for node, verdict in verdicts.items()},
-        conditions=(condition,),
-        policies=tuple(sorted(policy.name for policy in cluster.policies if policy.gateway == name)),
-    )
-
-
-def _policies(cluster: Cluster) -> Policies:
-    return Policies(
-        tuple(
-            PolicyReport(
-                policy.name,
-                policy.gateway,
-                tuple(str(prefix) for prefix in policy.destinations),
-                tuple(str(prefix) for prefix in policy.excluded),
-            )
-            for policy in cluster.policies
-        )
-    )
-
-
-def _workloads(cluster: Cluster, resolved: Resolved) -> Workloads:
-    selected = {id(workload): item.key for item in resolved.classes for workload in item.workloads}
-    return Workloads(
-        tuple(
-            WorkloadReport(
-                workload.kind,
-                workload.namespace,
-                workload.name,
-                workload.node,
-                tuple(str(address) for address in workload.addresses.values()),
-                selected.get(id(workload), ()),
-            )
-            for workload in cluster.workloads
-        )
-    )
-
-
-def _status(gateways: Gateways) -> str:
+def status(gateways: Gateways) -> str:
     """One patch a gateway: `kubectl patch --subresource=status --type=merge`, in Deckhouse's own fields."""
     documents = [
         {

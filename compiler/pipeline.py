@@ -6,6 +6,7 @@ Pure but for `read_cluster`, which reads the inputs.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from compiler.account import give_account
 from compiler.diagnostics import Diagnostic, Place, error, has_errors
 from compiler.elect import elect
 from compiler.files import Sources, read_sources
@@ -65,7 +66,8 @@ def compile_cluster(cluster: Cluster) -> Compiled:
     findings += faults
     plans, faults = plan(cluster, resolved, elections)
     findings += faults
-    files = None if has_errors(findings) else pack(cluster, resolved, elections, plans)
+    account = give_account(cluster, resolved, elections)
+    files = None if has_errors(findings) else pack(account, cluster.digest, plans)
     return Compiled(files, sort(findings))
 
 

@@ -19,6 +19,7 @@ BUNDLE_FILES: Final = {
     "gateways": model.Gateways,
     "policies": model.Policies,
     "workloads": model.Workloads,
+    "cluster": model.Cluster,
     "routing": model.Routing,
     "addresses": model.Addresses,
 }

@@ -5,13 +5,12 @@ In: loaded objects and the configuration. Out: typed values; faults go to the fi
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import Final, Literal, TypeVar
 
 from pydantic import BaseModel
 
 from compiler.diagnostics import Place
-from compiler.findings import Findings, network_key
+from compiler.findings import Findings
 from compiler.inputs import kubernetes
 from compiler.inputs.base import Condition
 from compiler.load import Loaded, Object
@@ -29,6 +28,7 @@ from compiler.model import (
     NodeNetwork,
     Workload,
 )
+from compiler.ranges import collapse
 from compiler.shape import shape
 from compiler.text import TextError, check_interface, check_name, parse_address
 
@@ -332,11 +332,3 @@ def _ranges(
         )
         findings.warning("EG310", place, message)
     return collapse({*pods, *machines}), collapse({*pods, *machines, *services})
-
-
-def collapse(networks: Iterable[Network]) -> tuple[Network, ...]:
-    """Returns the fewest prefixes that cover the same addresses, sorted; the families stay apart."""
-    networks = tuple(networks)
-    four = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
-    six = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
-    return tuple(sorted((*four, *six), key=network_key))

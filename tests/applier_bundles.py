@@ -6,7 +6,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bundle.codec import encode
-from bundle.directory import ADDRESSES, GATEWAYS, MANIFEST, POLICIES, ROUTING, RULESET, STATUS, WORKLOADS, node_path
+from bundle.directory import (
+    ADDRESSES,
+    CLUSTER,
+    GATEWAYS,
+    MANIFEST,
+    POLICIES,
+    ROUTING,
+    RULESET,
+    STATUS,
+    WORKLOADS,
+    node_path,
+)
 from bundle.model import FORMAT_VERSION, Address, Addresses, FwmarkRule, Manifest, Route, Routing, Sysctl
 from bundle.ruleset import fingerprint
 
@@ -163,6 +174,7 @@ def write_bundle(directory: Path, state: State) -> Path:
         GATEWAYS: "{}\n",
         POLICIES: "{}\n",
         WORKLOADS: "{}\n",
+        CLUSTER: "{}\n",
         STATUS: "",
         node_path(NODE, RULESET): ruleset_text(state),
         node_path(NODE, ROUTING): encode(routing),

@@ -45,7 +45,7 @@ def test_each_command_of_the_table_exists(command: str, capsys: pytest.CaptureFi
 def test_the_files_of_a_bundle_are_all_named() -> None:
     listed = block("", "digest of the inputs")
 
-    for name in (directory.MANIFEST, directory.GATEWAYS, directory.POLICIES, directory.WORKLOADS, directory.STATUS):
+    for name in (directory.MANIFEST, *directory.ACCOUNT_FILES):
         assert f"\n{name} " in f"\n{listed}"
     for name in directory.NODE_FILES:
         assert f"\nnodes/NODE/{name} " in listed

@@ -1,0 +1,147 @@
+"""Account: what a bundle tells about the cluster as a whole, for people and for whoever checks the nodes' files.
+
+In: cluster, resolved classes, elections. Out: the values of `gateways.json`, `policies.json`, `workloads.json` and
+`cluster.json`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from bundle.model import Cluster as ClusterReport
+from bundle.model import (
+    ClusterNode,
+    Condition,
+    GatewayReport,
+    Gateways,
+    NodeLink,
+    NodeReport,
+    NodeSource,
+    Policies,
+    PolicyReport,
+    SourceIPs,
+    WorkloadReport,
+    Workloads,
+)
+from compiler.elect import Election
+from compiler.model import Cluster, Family, Node
+from compiler.ranges import never_redirected
+from compiler.resolve import Resolved
+from compiler.suitability import Source, interface_of
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account that a bundle gives of itself, one value a file."""
+
+    gateways: Gateways
+    policies: Policies
+    workloads: Workloads
+    cluster: ClusterReport
+
+
+def give_account(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Election]) -> Account:
+    """Returns what there is to tell."""
+    return Account(
+        Gateways(tuple(_gateway(name, cluster, resolved, election) for name, election in sorted(elections.items()))),
+        _policies(cluster),
+        _workloads(cluster, resolved),
+        _cluster(cluster),
+    )
+
+
+def _gateway(name: str, cluster: Cluster, resolved: Resolved, election: Election) -> GatewayReport:
+    verdicts = resolved.suitability[name]
+    master = election.master
+    source = verdicts[master].source if master else None
+    if master:
+        message = f"{master} is the active node, {len(election.order) - 1} more stand by"
+        condition = Condition("Ready", "True", "ElectionSucceed", message)
+    else:
+        condition = Condition("Ready", "False", "ElectionFailed", "no node is suitable; traffic is dropped")
+    return GatewayReport(
+        name=name,
+        mode=election.gateway.mode.value,
+        active_node_name=master,
+        standby_node_names=election.order[1:],
+        ready_nodes=len(election.order),
+        source_ips=SourceIPs(*(_address(source, family) for family in Family)),
+        nodes={node: NodeReport(verdict.suitable, verdict.reasons) for node, verdict in verdicts.items()},
+        sources={node: _source(verdict.source) for node, verdict in verdicts.items() if verdict.source},
+        conditions=(condition,),
+        policies=tuple(sorted(policy.name for policy in cluster.policies if policy.gateway == name)),
+    )
+
+
+def _address(source: Source | None, family: Family) -> str | None:
+    return str(source.addresses[family]) if source and family in source.addresses else None
+
+
+def _source(source: Source) -> NodeSource:
+    four, six = (_address(source, family) for family in Family)
+    return NodeSource(four, six, source.interface, source.masquerade)
+
+
+def _policies(cluster: Cluster) -> Policies:
+    return Policies(
+        tuple(
+            PolicyReport(
+                policy.name,
+                policy.gateway,
+                tuple(str(prefix) for prefix in policy.destinations),
+                tuple(str(prefix) for prefix in policy.excluded),
+            )
+            for policy in cluster.policies
+        )
+    )
+
+
+def _workloads(cluster: Cluster, resolved: Resolved) -> Workloads:
+    selected = {id(workload): item.key for item in resolved.classes for workload in item.workloads}
+    return Workloads(
+        tuple(
+            WorkloadReport(
+                workload.kind,
+                workload.namespace,
+                workload.name,
+                workload.node,
+                tuple(str(address) for address in workload.addresses.values()),
+                selected.get(id(workload), ()),
+            )
+            for workload in cluster.workloads
+        )
+    )
+
+
+def _cluster(cluster: Cluster) -> ClusterReport:
+    config = cluster.config
+    return ClusterReport(
+        mark_mask=f"0x{config.mark_mask:08x}",
+        rule_priority=config.rule_priority,
+        table_base=config.table_base,
+        never_redirected=tuple(str(network) for network in never_redirected(cluster)),
+        workload_ranges=tuple(str(network) for network in cluster.workload_ranges),
+        nodes={name: _node(node) for name, node in sorted(cluster.nodes.items())},
+    )
+
+
+def _node(node: Node) -> ClusterNode:
+    defaults = node.network.default_routes if node.network else ()
+    return ClusterNode(
+        ipv4=_link(node, Family.IPV4),
+        ipv6=_link(node, Family.IPV6),
+        interfaces_known=node.network is not None,
+        default_route=any(route.family is Family.IPV4 for route in defaults),
+        pod_cidrs=tuple(str(network) for network in node.pod_cidrs),
+    )
+
+
+def _link(node: Node, family: Family) -> NodeLink | None:
+    address = node.internal_ips.get(family)
+    if address is None:
+        return None
+    found = interface_of(node.network, address) if node.network else None
+    if found is None:
+        return NodeLink(str(address), None, None)
+    name, entry = found
+    return NodeLink(str(address), name, str(ip_network(f"{address}/{entry.prefix_length}", strict=False)))

@@ -1,0 +1,49 @@
+"""Ranges of addresses: the fewest prefixes that cover them, and what no policy redirects (semantics.md §6)."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from typing import Final
+
+from compiler.findings import network_key
+from compiler.model import Address, Cluster, Network, Node
+from compiler.suitability import is_global
+
+# Loopback, link-local, multicast, broadcast.
+_NEVER_REDIRECTED: Final = tuple(
+    ip_network(text)
+    for text in (
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "224.0.0.0/4",
+        "255.255.255.255/32",
+        "::1/128",
+        "fe80::/10",
+        "ff00::/8",
+    )
+)
+
+
+def collapse(networks: Iterable[Network]) -> tuple[Network, ...]:
+    """Returns the fewest prefixes that cover the same addresses, sorted; the families stay apart."""
+    networks = tuple(networks)
+    four = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
+    six = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
+    return tuple(sorted((*four, *six), key=network_key))
+
+
+def never_redirected(cluster: Cluster) -> tuple[Network, ...]:
+    """Returns the destinations that go their ordinary way whatever the policies say."""
+    # While a virtual IP is bound, a snapshot shows it on a node; the plan must not depend on that.
+    virtual_ips = {gateway.virtual_ip for gateway in cluster.gateways.values()}
+    node_addresses = {
+        ip_network(address)
+        for node in cluster.nodes.values()
+        for address in (*node.addresses, *_interface_addresses(node))
+        if address not in virtual_ips and is_global(address)
+    }
+    return collapse((*_NEVER_REDIRECTED, *cluster.cluster_ranges, *node_addresses))
+
+
+def _interface_addresses(node: Node) -> Iterable[Address]:
+    interfaces = node.network.interfaces if node.network else ()
+    return (entry.address for interface in interfaces for entry in interface.addresses)
