@@ -56,11 +56,19 @@ class Set:
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """One table: chains and sets by name, and what else is in it as (kind, name), which is never ours."""
+    """One table.
+
+    Attributes:
+        chains: By name.
+        sets: Sets and maps by name.
+        others: What else is in it as (kind, name), which is never ours.
+        flushed: Sets and maps that the text empties before it fills them, and `""` if it empties all chains.
+    """
 
     chains: Mapping[str, Chain]
     sets: Mapping[str, Set]
     others: tuple[tuple[str, str], ...] = ()
+    flushed: frozenset[str] = frozenset()
 
 
 def fingerprint(text: str) -> str:
@@ -75,7 +83,8 @@ def parse(text: str, table: str) -> Ruleset:
     """Reads `ruleset.nft` or the listing of one table.
 
     A chain or set that stands in several blocks is one: its rules and elements add up, as they do in nft. The commands
-    `flush table` and `flush set|map` are read over: the value says what holds after loading.
+    `flush table` and `flush set|map` may only empty what the text has not filled yet: the value says what holds after
+    loading, and `flushed` that it holds on a node that had another ruleset too.
 
     Args:
         text: nft text.
@@ -98,10 +107,12 @@ class _Parser:
         self._specs: dict[str, tuple[str, str]] = {}
         self._elements: dict[str, dict[str, str | None]] = {}
         self._others: list[tuple[str, str]] = []
+        self._flushed: set[str] = set()
 
     def parse(self) -> Ruleset:
         for line in self._next():
-            if re.fullmatch(rf"flush (table {self._table}|(set|map) {self._table} \S+)", line):
+            if match := re.fullmatch(rf"flush (?:table|set|map) {self._table}(?: (\S+))?", line):
+                self._flush(match[1] or "")
                 continue
             if line != f"table {self._table} {{":
                 raise self._error("expected a block or a flush of table", self._table)
@@ -110,7 +121,15 @@ class _Parser:
             chains={name: Chain(name, hook, tuple(self._rules[name])) for name, hook in self._hooks.items()},
             sets={name: Set(name, *spec, self._elements[name]) for name, spec in self._specs.items()},
             others=tuple(self._others),
+            flushed=frozenset(self._flushed),
         )
+
+    def _flush(self, name: str) -> None:
+        if self._elements.get(name) if name else any(self._rules.values()):
+            raise self._error("empties what it filled before")
+        if name and name not in self._specs:
+            raise self._error("empties what it does not declare")
+        self._flushed.add(name)
 
     def _next(self) -> Iterator[str]:
         for self._number, line in self._lines:  # noqa: B020  # the line number is for messages

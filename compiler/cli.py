@@ -72,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--to", metavar="IP", required=True, help="destination address")
     explain.add_argument("--format", choices=("text", "json"), default="text")
 
+    verify = _command(commands, "verify", "prove that a bundle does what it should", "compiler.commands:verify")
+    verify.add_argument("bundle", metavar="DIR", type=Path)
+    _inputs(verify, "what the bundle was made of; without, it is held against what it says of itself", nargs="*")
+    verify.add_argument("--format", choices=("text", "json"), default="text")
+
     test = _command(commands, "test", "run cases (from, to, expected fate) on inputs", "compiler.commands:test")
     test.add_argument("inputs", metavar="FILE", nargs="+", help="inputs and, recognised by their list `cases`, cases")
     test.add_argument("--format", choices=("text", "json"), default="text")
@@ -94,8 +99,10 @@ def _command(
     return parser
 
 
-def _inputs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "inputs", metavar="INPUT", nargs="+", help="YAML or JSON files, directories of them, or - for standard input"
-    )
+def _inputs(
+    parser: argparse.ArgumentParser,
+    text: str = "YAML or JSON files, directories of them, or - for standard input",
+    nargs: str = "+",
+) -> None:
+    parser.add_argument("inputs", metavar="INPUT", nargs=nargs, help=text)
     parser.add_argument("--config", metavar="FILE", help="a further input: the EgressCompilerConfig")

@@ -12,7 +12,9 @@ from compiler import cases, report
 from compiler.diagnostics import Diagnostic, Severity
 from compiler.explain import Explainer, ExplainError
 from compiler.files import OutputError, read_sources, write_bundle
-from compiler.pipeline import Compiled, Reading, compile_cluster, read_cluster, sort, understand
+from compiler.pipeline import Compiled, Reading, account_for, compile_cluster, read_cluster, sort, understand
+from compiler.verify.report import verdict_json, verdict_text
+from compiler.verify.verify import verify as verify_bundle
 
 OK: Final = 0
 FAILED: Final = 1
@@ -54,6 +56,21 @@ def explain(arguments: argparse.Namespace) -> int:
         return _fail(str(fault))
     sys.stdout.write(fate.json() if arguments.format == "json" else fate.text())
     return OK
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """`egressc verify`."""
+    bundle = open_bundle(arguments.bundle)
+    expected = None
+    if names := _names(arguments):
+        reading = read_cluster(names)
+        if reading.cluster is None:
+            _print_findings(reading.findings, reading.sources)
+            return BAD_INPUT
+        expected = account_for(reading.cluster)
+    verdict = verify_bundle(bundle, expected)
+    sys.stdout.write(verdict_json(verdict) if arguments.format == "json" else verdict_text(verdict))
+    return FAILED if verdict.failures else OK
 
 
 def test(arguments: argparse.Namespace) -> int:

@@ -34,6 +34,7 @@ class Packet:
         next_hop: Next hop chosen by routing, None before it or when the destination is on the link.
         translated: Whether source NAT changed the connection's source.
         local: Whether the destination is an address of this node.
+        related: Whether it is an ICMP error about the connection.
     """
 
     source: Address
@@ -46,6 +47,7 @@ class Packet:
     next_hop: Address | None = None
     translated: bool = False
     local: bool = False
+    related: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,21 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a packet at one hook; `masqueraded` when it takes the address of its `oif`, which is unknown."""
+    """What became of a packet at one hook.
+
+    Attributes:
+        packet: As it is now.
+        accepted: False when it was dropped.
+        steps: The rules that said so.
+        masqueraded: Whether it takes the address of its `oif`, which is unknown.
+        bound: Whether our source NAT, also to the source that it has, keeps later NAT chains from it.
+    """
 
     packet: Packet
     accepted: bool
     steps: tuple[Step, ...]
     masqueraded: bool = False
+    bound: bool = False
 
 
 @dataclass(slots=True)
@@ -174,7 +185,7 @@ class Evaluator:
                 continue
             if self._walk(chain, state, 0) == "drop":
                 return Result(state.packet, accepted=False, steps=tuple(state.steps))
-        return Result(state.packet, accepted=True, steps=tuple(state.steps), masqueraded=state.masqueraded)
+        return Result(state.packet, True, tuple(state.steps), state.masqueraded, state.bound)  # noqa: FBT003
 
     def _walk(self, chain: str, state: _State, depth: int) -> str | None:
         """Returns `accept` or `drop`, or None at the end of the chain."""
@@ -236,7 +247,7 @@ class Evaluator:
         return lambda state: (not state.packet.reply and state.packet.original_source is not None, "", None)
 
     def _on_related(self, _: re.Match[str]) -> _Match:
-        return lambda _: (False, "", None)  # the first packet of a connection, which is what is evaluated, is new
+        return lambda state: (state.packet.related, "", None)
 
     def _on_translated(self, _: re.Match[str]) -> _Match:
         return lambda state: (state.packet.translated, "", None)

@@ -6,7 +6,7 @@ Pure but for `read_cluster`, which reads the inputs.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from compiler.account import give_account
+from compiler.account import Account, give_account
 from compiler.diagnostics import Diagnostic, Place, error, has_errors
 from compiler.elect import elect
 from compiler.files import Sources, read_sources
@@ -69,6 +69,13 @@ def compile_cluster(cluster: Cluster) -> Compiled:
     account = give_account(cluster, resolved, elections)
     files = None if has_errors(findings) else pack(account, cluster.digest, plans)
     return Compiled(files, sort(findings))
+
+
+def account_for(cluster: Cluster) -> Account:
+    """Returns what a bundle of a valid cluster has to tell, without making its nodes' files."""
+    resolved, _ = resolve(cluster)
+    elections, _ = elect(cluster.gateways, resolved.suitability)
+    return give_account(cluster, resolved, elections)
 
 
 def sort(findings: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:

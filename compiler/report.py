@@ -8,6 +8,7 @@ from bundle.model import GatewayReport, Gateways
 from compiler.diagnostics import Diagnostic, Place, Severity
 from compiler.positions import find_positions
 from compiler.source import Position
+from compiler.text import printable
 
 _LONGEST_LINE: Final = 200  # to show a line of a minified file helps nobody
 
@@ -69,11 +70,6 @@ def _row(gateway: GatewayReport) -> tuple[str, str, str, str, str]:
         ", ".join(gateway.standby_node_names) or "-",
         ", ".join(out) or "-",
     )
-
-
-def printable(text: str) -> str:
-    """Returns text on one line: what comes from an input cannot forge lines or colours of ours."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def _text(raw: bytes) -> str:

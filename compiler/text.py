@@ -120,6 +120,11 @@ def check_interface(text: str) -> None:
         raise TextError("EG209", f"{text!r} is not an interface name such as eth1")
 
 
+def printable(text: str) -> str:
+    """Returns text on one line: what comes from an input cannot forge lines or colours of ours."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 def did_you_mean(text: str, known: list[str]) -> str:
     """Returns `; did you mean X?` for the closest of the known words, or nothing."""
     close = get_close_matches(text, known, n=1, cutoff=0.6)

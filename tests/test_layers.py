@@ -65,11 +65,28 @@ COMPILER = {
     "evaluate": "model",
     "trace": "evaluate model",
     "explain": "evaluate model text trace",
+    "verify": "",
+    "verify.failure": "model",
+    "verify.intervals": "",
+    "verify.forms": "model",
+    "verify.claims": "model naming ranges verify.failure",
+    "verify.skeleton": "evaluate model",
+    "verify.written": "nodeplan render verify.skeleton",
+    "verify.scope": "naming verify.claims verify.failure verify.forms",
+    "verify.marks": "model naming verify.claims verify.failure verify.forms verify.scope",
+    "verify.classes": "model verify.claims verify.forms verify.intervals verify.scope",
+    "verify.ruleset": "model verify.claims verify.classes verify.failure verify.forms verify.intervals verify.marks "
+    "verify.scope verify.skeleton verify.written",
+    "verify.routing": "model naming verify.claims verify.failure verify.marks",
+    "verify.account": "model ranges source verify.failure",
+    "verify.verify": "account evaluate source trace verify.account verify.claims verify.failure verify.routing "
+    "verify.ruleset",
+    "verify.report": "text verify.failure verify.verify",
     "cases": "diagnostics explain inputs.base load shape source",
     "positions": "diagnostics source",
-    "report": "diagnostics source positions",
+    "report": "diagnostics source positions text",
     # the command line
-    "commands": "cases diagnostics explain files pipeline report",
+    "commands": "cases diagnostics explain files pipeline report verify.report verify.verify",
     "cli": "",
 }
 TABLES = {"bundle": BUNDLE, "compiler": COMPILER}

@@ -1,0 +1,1 @@
+"""Measurements: clusters of any size, made from a seed, and what the commands cost on them."""

@@ -1,0 +1,182 @@
+"""The account by itself: gateways, policies, workloads and cluster must not contradict each other or the semantics."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+from bundle.directory import CLUSTER, GATEWAYS, POLICIES, STATUS, WORKLOADS
+from bundle.model import Cluster, GatewayReport, Gateways, Policies, Workloads
+from compiler.model import Family, Mode
+from compiler.ranges import collapse
+from compiler.source import Data
+from compiler.verify.failure import Failure
+
+_FIXED: Final = ("127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255", "::1", "fe80::/10", "ff00::/8")
+"""Loopback, link-local, multicast and broadcast are never redirected (semantics.md §6)."""
+
+
+def check_account(
+    gateways: Gateways, policies: Policies, workloads: Workloads, cluster: Cluster, status: tuple[Data, ...]
+) -> list[Failure]:
+    """Checks what the rest of the proof takes for granted.
+
+    Args:
+        gateways: `gateways.json`.
+        policies: `policies.json`.
+        workloads: `workloads.json`.
+        cluster: `cluster.json`.
+        status: The documents of `status.yaml`.
+    """
+    texts = {
+        GATEWAYS: (address for item in gateways.gateways for address in _sources(item)),
+        POLICIES: (text for item in policies.policies for text in (*item.destination_cidrs, *item.excluded_cidrs)),
+        WORKLOADS: (address for item in workloads.workloads for address in item.addresses),
+        CLUSTER: _cluster_texts(cluster),
+    }
+    if odd := [Failure(f, f"{t} is not {_what(f)}") for f, found in texts.items() for t in found if not _reads(f, t)]:
+        return odd
+    return [
+        *(Failure(GATEWAYS, text) for gateway in gateways.gateways for text in _gateway(gateway, cluster)),
+        *(Failure(GATEWAYS, text) for text in _virtual_ips(gateways, cluster)),
+        *(Failure(POLICIES, text) for text in _policies(gateways, policies)),
+        *(Failure(WORKLOADS, text) for text in _workloads(policies, workloads)),
+        *(Failure(CLUSTER, text) for text in _cluster(cluster)),
+        *(Failure(STATUS, text) for text in _status(gateways, status)),
+    ]
+
+
+def _sources(gateway: GatewayReport) -> list[str]:
+    return [text for source in gateway.sources.values() for text in (source.ipv4, source.ipv6) if text is not None]
+
+
+def _cluster_texts(cluster: Cluster) -> Iterator[str]:
+    yield from (*cluster.never_redirected, *cluster.workload_ranges)
+    for node in cluster.nodes.values():
+        yield from node.pod_cidrs
+        for link in (node.ipv4, node.ipv6):
+            if link is not None:
+                yield from (link.address, link.subnet or link.address)
+
+
+def _what(file: str) -> str:
+    return "an IP address" if file in (GATEWAYS, WORKLOADS) else "an IP address or a CIDR"
+
+
+def _reads(file: str, text: str) -> bool:
+    read = ip_address if file in (GATEWAYS, WORKLOADS) else ip_network
+    try:
+        return str(read(text)) in (text, f"{text}/32", f"{text}/128")
+    except ValueError:
+        return False
+
+
+def _gateway(gateway: GatewayReport, cluster: Cluster) -> Iterator[str]:
+    name, master = f"gateway {gateway.name}", gateway.active_node_name
+    suitable = {node for node, report in gateway.nodes.items() if report.suitable}
+    order = [*([master] if master is not None else []), *gateway.standby_node_names]
+    if set(gateway.nodes) != set(cluster.nodes):
+        yield f"{name}: its nodes are not those of the cluster"
+    if {node for node, report in gateway.nodes.items() if not report.reasons} != suitable:
+        yield f"{name}: a node is suitable with reasons against it, or is not without one"
+    if set(order) != suitable or len(order) != len(suitable) or gateway.ready_nodes != len(suitable):
+        yield f"{name}: master and standbys are not the suitable nodes, each once"
+    digest = {node: hashlib.sha256(f"{gateway.name}#{node}".encode()).digest() for node in order}
+    if [*gateway.standby_node_names] != sorted(gateway.standby_node_names, key=lambda node: digest[node]):
+        yield f"{name}: standbys are not in order of the digest of gateway and node"
+    if set(gateway.sources) != suitable:
+        yield f"{name}: there are not source addresses for the suitable nodes, and only for those"
+    own = gateway.sources.get(master or "")
+    if (gateway.source_ips.ipv4, gateway.source_ips.ipv6) != ((own.ipv4, own.ipv6) if own else (None, None)):
+        yield f"{name}: sourceIPs are not those of its master"
+    ready = [(c.type, c.status, c.reason) for c in gateway.conditions]
+    wanted = ("Ready", "True", "ElectionSucceed") if master is not None else ("Ready", "False", "ElectionFailed")
+    if ready != [wanted]:
+        yield f"{name}: its condition does not say whether there is a master"
+
+
+def _virtual_ips(gateways: Gateways, cluster: Cluster) -> Iterator[str]:
+    holders: dict[str, str] = {}
+    inside = [ip_network(text) for text in cluster.workload_ranges]
+    for gateway in gateways.gateways:
+        addresses = set(_sources(gateway)) if gateway.mode == Mode.VIRTUAL.value else set()
+        if len(addresses) > 1:
+            yield f"gateway {gateway.name}: its virtual IP is not the same on all nodes"
+        for address in addresses:
+            if holders.setdefault(address, gateway.name) != gateway.name:
+                yield f"gateway {gateway.name}: {address} is the virtual IP of gateway {holders[address]} too"
+            if any(ip_address(address) in network for network in inside):
+                yield f"gateway {gateway.name}: its virtual IP {address} lies in a range of workloads"
+
+
+def _policies(gateways: Gateways, policies: Policies) -> Iterator[str]:
+    named: dict[str, list[str]] = {gateway.name: [] for gateway in gateways.gateways}
+    for policy in policies.policies:
+        if policy.gateway not in named:
+            yield f"policy {policy.name}: there is no gateway {policy.gateway}"
+        named.setdefault(policy.gateway, []).append(policy.name)
+    for gateway in gateways.gateways:
+        if sorted(named[gateway.name]) != list(gateway.policies):
+            yield f"gateway {gateway.name}: its policies are not those that name it"
+
+
+def _workloads(policies: Policies, workloads: Workloads) -> Iterator[str]:
+    place = {policy.name: index for index, policy in enumerate(policies.policies)}
+    holders: dict[str, str] = {}
+    for workload in workloads.workloads:
+        name = f"{workload.namespace}/{workload.name}"
+        places = [place.get(policy, -1) for policy in workload.policies]
+        if -1 in places or places != sorted(set(places)):
+            yield f"workload {name}: its policies are not policies of the bundle in order of precedence"
+        versions = [ip_address(text).version for text in workload.addresses]
+        for text in workload.addresses:
+            if holders.setdefault(text, name) != name:
+                yield f"workload {name}: has the address {text} of {holders[text]}"
+        if len(versions) != len(set(versions)):
+            yield f"workload {name}: has more than one address of a family"
+
+
+def _cluster(cluster: Cluster) -> Iterator[str]:
+    never = tuple(ip_network(text) for text in cluster.never_redirected)
+    links = [link for node in cluster.nodes.values() for link in (node.ipv4, node.ipv6) if link is not None]
+    texts = (*_FIXED, *cluster.workload_ranges, *(link.address for link in links))
+    # Collapsed with what is already there, nothing may be new.
+    networks = collapse((*never, *map(ip_network, texts)))
+    if networks != collapse(never):
+        surplus = next(text for text in texts if collapse((*never, ip_network(text))) != collapse(never))
+        yield f"neverRedirected does not hold {surplus}"
+    if any(network.prefixlen == 0 for network in never):
+        yield "neverRedirected is everything"
+    try:
+        mask = int(cluster.mark_mask, 16)
+    except ValueError:
+        mask = 0
+    if not 0 < mask < 1 << 32 or f"0x{mask:08x}" != cluster.mark_mask:
+        yield f"markMask {cluster.mark_mask} is not a mask of 32 bits such as 0xff000000"
+    for name, node in cluster.nodes.items():
+        for family, link in ((Family.IPV4, node.ipv4), (Family.IPV6, node.ipv6)):
+            if link is not None and ip_address(link.address).version != family:
+                yield f"node {name}: {link.address} is not an IPv{family.value} address"
+            if link is not None and link.subnet and ip_address(link.address) not in ip_network(link.subnet):
+                yield f"node {name}: {link.address} is not in the subnet {link.subnet} of its interface"
+
+
+def _status(gateways: Gateways, documents: tuple[Data, ...]) -> Iterator[str]:
+    wanted: list[Mapping[str, object]] = [
+        {
+            "apiVersion": "network.deckhouse.io/v1alpha1",
+            "kind": "EgressGateway",
+            "metadata": {"name": gateway.name},
+            "status": {
+                "activeNodeName": gateway.active_node_name or "",
+                "readyNodes": gateway.ready_nodes,
+                "conditions": [
+                    {"type": c.type, "status": c.status, "reason": c.reason, "message": c.message}
+                    for c in gateway.conditions
+                ],
+            },
+        }
+        for gateway in gateways.gateways
+    ]
+    if list(documents) != wanted:
+        yield "does not say the same of the gateways as gateways.json"

@@ -1,0 +1,84 @@
+"""The chains that map elements lead to, each read as the one thing that it does."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from bundle.ruleset import Chain
+from compiler.model import Family
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Puts a mark on the packet under a mask; `rest` are the bits that stay."""
+
+    rest: int
+    mark: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drops:
+    """Counts and drops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Translates:
+    """Gives the packet a source address of its family, or that of an interface."""
+
+    addresses: tuple[tuple[Family, str], ...]
+    masquerade: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LooksUp:
+    """Looks up (class, destination) in the route maps, and drops what it does not find."""
+
+    class_id: int
+
+
+Form = Marks | Drops | Translates | LooksUp
+
+_MARK: Final = re.compile(r"counter meta mark set meta mark & (0x[0-9a-f]{8}) \^ (0x[0-9a-f]{8})")
+_SNAT: Final = re.compile(r"snat (ip6?) to ([0-9a-f.:]+)")
+_MASQUERADE: Final = re.compile(r'oifname "([^"]+)" masquerade')
+_LOOKUP: Final = re.compile(r"meta mark & 0x00000000 \^ (0x[0-9a-f]{8}) \. (ip6?) daddr vmap @route([46])")
+_DROP: Final = "counter drop"
+_FAMILIES: Final = {"ip": Family.IPV4, "ip6": Family.IPV6}
+
+
+def form_of(chain: Chain) -> Form | None:
+    """Returns what a chain does, None when it is of none of the forms."""
+    return None if chain.hook else _form(tuple(rule.text for rule in chain.rules))
+
+
+@cache
+def _form(rules: tuple[str, ...]) -> Form | None:
+    if rules == (_DROP,):
+        return Drops()
+    if len(rules) == 1 and (found := _MARK.fullmatch(rules[0])):
+        return Marks(int(found[1], 16), int(found[2], 16))
+    return _lookup(rules) or _translation(rules)
+
+
+def _lookup(rules: tuple[str, ...]) -> LooksUp | None:
+    *lookups, last = rules or ("",)
+    found = [_LOOKUP.fullmatch(text) for text in lookups]
+    parts = [(item[2], item[3]) for item in found if item]
+    if last != _DROP or parts != [("ip", "4"), ("ip6", "6")]:
+        return None
+    ids = {int(item[1], 16) for item in found if item}
+    return LooksUp(ids.pop()) if len(ids) == 1 else None
+
+
+def _translation(rules: tuple[str, ...]) -> Translates | None:
+    addresses: dict[Family, str] = {}
+    masquerade = None
+    for text in rules:
+        if (found := _SNAT.fullmatch(text)) and _FAMILIES[found[1]] not in addresses and masquerade is None:
+            addresses[_FAMILIES[found[1]]] = found[2]
+        elif (found := _MASQUERADE.fullmatch(text)) and masquerade is None:
+            masquerade = found[1]
+        else:
+            return None
+    return Translates(tuple(sorted(addresses.items())), masquerade)

@@ -1,0 +1,61 @@
+"""A verdict as text and JSON."""
+
+import json
+from typing import Final
+
+from compiler.text import printable
+from compiler.verify.failure import Failure
+from compiler.verify.verify import Verdict
+
+_SHOWN: Final = 50  # more than that nobody reads; the JSON has them all
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Returns the verdict for people: each failure with the packet that shows it, or how much was proved."""
+    if not verdict.failures:
+        return (
+            f"verified: {verdict.nodes} nodes, {verdict.workloads} workloads, "
+            f"{verdict.classes} classes of workload and destination\n"
+        )
+    lines = [line for failure in verdict.failures[:_SHOWN] for line in _lines(failure)]
+    more = len(verdict.failures) - _SHOWN
+    lines.append(f"{len(verdict.failures)} failures{f', {more} of them not shown' if more > 0 else ''}")
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def verdict_json(verdict: Verdict) -> str:
+    """Returns the verdict as a JSON object."""
+    data = {
+        "verified": not verdict.failures,
+        "nodes": verdict.nodes,
+        "workloads": verdict.workloads,
+        "classes": verdict.classes,
+        "failures": [_plain(failure) for failure in verdict.failures],
+    }
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _lines(failure: Failure) -> list[str]:
+    lines = [f"{failure.file}: {failure.message}"]
+    if example := failure.example:
+        lines.append(f"  packet: {example.workload} ({example.source}) on {example.node} to {example.destination}")
+        lines.append(f"  must:   {example.expected}")
+        lines.append(f"  is:     {failure.actual}")
+    return lines
+
+
+def _plain(failure: Failure) -> dict[str, object]:
+    example = failure.example
+    return {
+        "file": failure.file,
+        "message": failure.message,
+        "packet": example
+        and {
+            "workload": example.workload,
+            "node": example.node,
+            "from": str(example.source),
+            "to": str(example.destination),
+            "expected": example.expected,
+            "actual": failure.actual,
+        },
+    }

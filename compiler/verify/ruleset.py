@@ -1,0 +1,128 @@
+"""One node's `ruleset.nft` against the claims: every element, chain and mark, and nothing else."""
+
+import itertools
+import re
+from collections.abc import Callable
+from functools import partial
+from ipaddress import ip_address
+
+from bundle.directory import NodePart
+from bundle.ruleset import format_range
+from compiler.model import Address, Family
+from compiler.verify.claims import NO_GATEWAY, NO_NEXT_HOP, NO_SOURCE, Claims
+from compiler.verify.classes import check_classes
+from compiler.verify.failure import Example, Failure
+from compiler.verify.forms import Drops, form_of
+from compiler.verify.intervals import bounds, difference
+from compiler.verify.marks import NodeMarks, check_marks
+from compiler.verify.scope import Scope
+from compiler.verify.skeleton import SPECS, World, check_skeleton, skeleton_of
+from compiler.verify.written import differing_chain
+
+_MARK = re.compile(r"0x[0-9a-f]{8}( \. |$)")
+
+
+def check_ruleset(part: NodePart, claims: Claims, *, as_written: bool) -> tuple[list[Failure], NodeMarks | None]:
+    """Compares one node's ruleset with what it must be.
+
+    Args:
+        part: The node's part of the bundle.
+        claims: What is claimed of all nodes.
+        as_written: Whether the rules must be to the letter those of this version.
+
+    Returns:
+        The failures; and the marks for whoever checks the routing, None if they cannot be read.
+    """
+    scope = Scope(part, claims)
+    _check_sets(scope)
+    if scope.failures:
+        return scope.failures, None
+    _check_chains(scope, as_written)
+    _check_ranges(scope)
+    marks = check_marks(scope)
+    check_classes(scope)
+    return scope.failures, marks
+
+
+def _check_sets(scope: Scope) -> None:
+    ruleset = scope.ruleset
+    found = {name: (item.kind, item.spec) for name, item in ruleset.sets.items()}
+    for name in sorted({*found, *SPECS}):
+        if found.get(name) != SPECS.get(name):
+            scope.fail(f"{name} is {found.get(name, 'missing')}, and must be {SPECS.get(name, 'absent')}")
+        elif SPECS[name][1].startswith("type mark"):
+            odd = (key for key in ruleset.sets[name].elements if not _MARK.match(key))
+            for key in itertools.islice(odd, 1):
+                scope.fail(f"{name} holds {key}, which does not begin with a mark")
+    if unflushed := {"", *SPECS} - ruleset.flushed:
+        what = min(unflushed) or "the chains"
+        scope.fail(f"what an older ruleset left in {what} stays, since it is not emptied first")
+    if ruleset.others:
+        scope.fail(f"the table holds {' '.join(ruleset.others[0])}, which must not be there")
+
+
+def _check_chains(scope: Scope, as_written: bool) -> None:
+    skeleton, targets = skeleton_of(scope.ruleset)
+    world = World(
+        mask=scope.claims.mask,
+        node_interfaces=tuple(sorted(set(scope.claims.interfaces(scope.node).values()))),
+        masquerades=any(item.source.masquerade for item in scope.served.values()),
+        answers=bool(scope.claims.reply_networks(scope.node)),
+    )
+    if fault := check_skeleton(skeleton, world):
+        scope.fail(fault)
+    elif as_written and (odd := differing_chain(skeleton, world)):
+        scope.fail(f"chain {odd} has other rules than egressc writes there, though they do the same")
+    for name in sorted(targets - {chain.name for chain in skeleton}):
+        if name not in scope.ruleset.chains or form_of(scope.ruleset.chains[name]) is None:
+            scope.fail(f"chain {name}, to which packets are sent, does none of the things that there are")
+    for verdict in (NO_GATEWAY, NO_SOURCE, NO_NEXT_HOP):
+        scope.form(verdict.removeprefix("goto "), Drops, partial(scope.example, verdict))
+
+
+def _check_ranges(scope: Scope) -> None:
+    never, strays = scope.claims.never_redirected_texts, scope.claims.strays(scope.node)
+    for family in Family:
+        _compare(scope, f"cluster{family.value}", never[family], family, _inside_example)
+        _compare(scope, f"stray{family.value}", strays[family], family, _stray_example)
+
+
+def _compare(
+    scope: Scope,
+    name: str,
+    wanted: frozenset[str],
+    family: Family,
+    example: Callable[[Scope, Address], Example | None],
+) -> None:
+    texts = scope.ruleset.sets[name].elements
+    if texts.keys() == wanted:
+        return
+    make = type(family.everything.network_address)
+    try:
+        missing, surplus = difference(map(bounds, wanted), map(bounds, texts))
+    except ValueError:
+        scope.fail(f"set {name} holds what is no range of addresses")
+        return
+    for low, high in missing:
+        scope.fail(f"set {name} lacks {format_range(make(low), make(high))}", example(scope, make(low)))
+    for low, high in surplus:
+        text = format_range(make(low), make(high))
+        scope.fail(f"set {name} holds {text}, which must not be there", example(scope, make(low)))
+    if not missing and not surplus:
+        scope.fail(f"set {name} says the same as it must in other elements")
+
+
+def _inside_example(scope: Scope, destination: Address) -> Example | None:
+    """A packet to an address that is, or should be, inside of the cluster."""
+    members = itertools.chain(*scope.local.values(), *scope.remote.values())
+    pairs = ((workload, source) for workload in members for source in map(ip_address, workload.addresses))
+    number = int(destination)
+    found = (scope.claims.show(w, a, number, number) for w, a in pairs if a.version == destination.version)
+    return next(found, None)
+
+
+def _stray_example(scope: Scope, source: Address) -> Example | None:
+    """A packet from an address that is, or should be, one of another node's workload."""
+    members = itertools.chain(*scope.claims.classes.values())
+    holder = next((w for w in members if str(source) in w.addresses and w.node != scope.node), None)
+    return scope.claims.show(holder, source, 0, (1 << source.max_prefixlen) - 1) if holder else None
