@@ -5,6 +5,7 @@ In: all that the earlier stages made. Out: path to bytes, the manifest included.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 
 import yaml
@@ -30,6 +31,7 @@ from compiler.model import Cluster, Family
 from compiler.nodeplan import NodePlan
 from compiler.render import render
 from compiler.resolve import Resolved
+from compiler.suitability import why_none
 
 
 def pack(
@@ -74,7 +76,8 @@ def _report(name: str, cluster: Cluster, resolved: Resolved, election: Election)
         message = f"{master} is the active node, {len(election.order) - 1} more stand by"
         condition = Condition("Ready", "True", "ElectionSucceed", message)
     else:
-        condition = Condition("Ready", "False", "ElectionFailed", "no node is suitable; traffic is dropped")
+        message = f"no node is suitable, so traffic is dropped ({why_none(verdicts)})"
+        condition = Condition("Ready", "False", "ElectionFailed", message)
     return GatewayReport(
         name=name,
         mode=election.gateway.mode.value,
@@ -103,7 +106,7 @@ def _policies(cluster: Cluster) -> Policies:
 
 
 def _workloads(cluster: Cluster, resolved: Resolved) -> Workloads:
-    selected = {id(workload): item.key for item in resolved.classes for workload in item.workloads}
+    selected = {id(workload): item.names for item in resolved.classes for workload in item.workloads}
     return Workloads(
         tuple(
             WorkloadReport(
@@ -119,8 +122,20 @@ def _workloads(cluster: Cluster, resolved: Resolved) -> Workloads:
     )
 
 
+class _StatusDumper(yaml.SafeDumper):
+    """Puts into quotes whatever some reader of YAML takes for a number or a boolean: a name may be `1e3` or `y`."""
+
+
+_StatusDumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+.0-9].*|[ynYN]$"), None)
+
+
 def _status(gateways: Gateways) -> str:
-    """One patch a gateway: `kubectl patch --subresource=status --type=merge`, in Deckhouse's own fields."""
+    """One document a gateway, in Deckhouse's own fields.
+
+    For `kubectl apply --server-side --subresource=status`, or one by one for `kubectl patch --subresource=status
+    --type=merge`. Conditions have no `lastTransitionTime`: a bundle does not know the clock, and a made-up time would
+    either lie or change with every compile.
+    """
     documents = [
         {
             "apiVersion": "network.deckhouse.io/v1alpha1",
@@ -137,5 +152,5 @@ def _status(gateways: Gateways) -> str:
         }
         for gateway in gateways.gateways
     ]
-    text: str = yaml.safe_dump_all(documents, sort_keys=False, width=1000, allow_unicode=True)
+    text: str = yaml.dump_all(documents, Dumper=_StatusDumper, sort_keys=False, width=1000, allow_unicode=True)
     return text

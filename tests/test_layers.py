@@ -33,6 +33,7 @@ COMPILER = {
     "findings": "diagnostics model text",
     "intervals": "model",
     "selectors": "model",
+    "balance": "",
     "suitability": "model",
     "naming": "",
     "nodeplan": "model",
@@ -50,24 +51,25 @@ COMPILER = {
     "snapshot": "diagnostics findings inputs.base inputs.kubernetes load model shape text",
     "validate": "diagnostics findings inputs.egress load model shape snapshot text selectors",
     "resolve": "diagnostics findings intervals model selectors suitability",
-    "elect": "diagnostics findings model suitability",
+    "salvage": "diagnostics load model validate",
+    "elect": "balance diagnostics findings model suitability",
     "links": "diagnostics findings model suitability",
     "routes": "links model nodeplan suitability",
     "plan": "diagnostics elect findings intervals links model naming nodeplan resolve routes snapshot suitability",
     "render": "model nodeplan resources",
-    "pack": "elect model nodeplan render resolve",
+    "pack": "elect model nodeplan render resolve suitability",
     # the edge to the disk, and the stages in their order
     "files": "diagnostics",
-    "pipeline": "diagnostics elect files load model pack plan resolve source validate",
+    "pipeline": "balance diagnostics elect files load model pack plan resolve salvage source validate",
     # questions about a bundle
     "evaluate": "model",
     "trace": "evaluate model",
     "explain": "evaluate model text trace",
     "cases": "diagnostics explain inputs.base load shape source",
     "positions": "diagnostics source",
-    "report": "diagnostics source positions",
+    "report": "balance diagnostics source positions",
     # the command line
-    "commands": "cases diagnostics explain files pipeline report",
+    "commands": "cases diagnostics elect explain files pipeline report",
     "cli": "",
 }
 TABLES = {"bundle": BUNDLE, "compiler": COMPILER}
