@@ -187,8 +187,9 @@ def _requirements(
 
 
 def _bare_key(key: str) -> str:
-    # Cilium's label sources; Kubernetes labels are `k8s`, and `any` means whichever.
-    return key.removeprefix("k8s:").removeprefix("any:")
+    # Cilium's label sources; Kubernetes labels are `k8s`, and `any` means whichever. One of them, not both.
+    bare = key.removeprefix("k8s:")
+    return bare if bare != key else key.removeprefix("any:")
 
 
 def _check_key(key: str) -> None:
