@@ -55,6 +55,7 @@ CODES = {
     "EG320": "An object is left out because of its errors, as `--keep-going` asks.",
     "EG321": "The configuration has an error, and cannot be left out.",
     "EG322": "An error is passed over, as `--keep-going` asks: the traffic that it concerns is dropped.",
+    "EG323": "A policy asks for labels of a Namespace that is not in the input.",
     "EG401": "A gateway has no source address of a family its policies need: that traffic is dropped.",
     "EG402": "The source address could not be checked: the node's interfaces are unknown.",
     "EG403": "The gateway's node is not on the link of a workload's node.",

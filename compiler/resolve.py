@@ -12,7 +12,7 @@ from compiler.diagnostics import Diagnostic
 from compiler.findings import Findings
 from compiler.intervals import enclosing, longest_prefix_intervals
 from compiler.model import Cluster, Family, Network, Policy, Workload
-from compiler.selectors import selects, workload_labels
+from compiler.selectors import asks_for_namespace, selects, workload_labels
 from compiler.suitability import Suitability, judge
 
 
@@ -105,6 +105,7 @@ def resolve(cluster: Cluster) -> tuple[Resolved, tuple[Diagnostic, ...]]:
     classes.sort(key=lambda item: item.key)
     suitability = {gateway.name: judge(gateway, cluster) for gateway in cluster.gateways.values()}
     _warn_agents(cluster, findings)
+    _warn_namespaces(cluster, findings)
     return Resolved(tuple(classes), suitability), findings.done()
 
 
@@ -251,6 +252,19 @@ def _warn_dead(
             message = f"{prefix} never decides anything, for {workload.kind} {workload.key} as for the rest: {reason}"
             place = next(p.place for policies in selected for p in policies if p.name == name)
             findings.warning("EG308", place.at("spec", field), message)
+
+
+def _warn_namespaces(cluster: Cluster, findings: Findings) -> None:
+    """Tells of policies that ask for labels of a Namespace that is not there: they may miss workloads unnoticed."""
+    missing = sorted({workload.namespace for workload in cluster.workloads} - set(cluster.namespaces))
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    for policy in cluster.policies if missing else ():
+        if any(asks_for_namespace(selector) for selector in policy.selectors):
+            message = (
+                f"asks for labels of namespaces, and the input has no Namespace {missing[0]}{more}, which counts as "
+                "one without labels; add the Namespaces of the cluster to the input"
+            )
+            findings.warning("EG323", policy.place.at("spec", "selectors"), message)
 
 
 def _warn_agents(cluster: Cluster, findings: Findings) -> None:
