@@ -27,7 +27,7 @@ from compiler.elect import Election
 from compiler.model import Cluster, Family, Node
 from compiler.ranges import never_redirected
 from compiler.resolve import Resolved
-from compiler.suitability import Source, interface_of
+from compiler.suitability import Source, interface_of, why_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,8 @@ def _gateway(name: str, cluster: Cluster, resolved: Resolved, election: Election
         message = f"{master} is the active node, {len(election.order) - 1} more stand by"
         condition = Condition("Ready", "True", "ElectionSucceed", message)
     else:
-        condition = Condition("Ready", "False", "ElectionFailed", "no node is suitable; traffic is dropped")
+        message = f"no node is suitable, so traffic is dropped ({why_none(verdicts)})"
+        condition = Condition("Ready", "False", "ElectionFailed", message)
     return GatewayReport(
         name=name,
         mode=election.gateway.mode.value,
@@ -97,7 +98,7 @@ def _policies(cluster: Cluster) -> Policies:
 
 
 def _workloads(cluster: Cluster, resolved: Resolved) -> Workloads:
-    selected = {id(workload): item.key for item in resolved.classes for workload in item.workloads}
+    selected = {id(workload): item.names for item in resolved.classes for workload in item.workloads}
     return Workloads(
         tuple(
             WorkloadReport(

@@ -61,9 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     compile_ = _command(commands, "compile", "compile inputs to a bundle", "compiler.commands:compile_inputs")
     _inputs(compile_)
     compile_.add_argument("-o", "--output", metavar="DIR", required=True, type=Path, help="where the bundle goes")
+    _choices(compile_)
 
     check = _command(commands, "check", "print what is wrong with inputs, and write nothing", "compiler.commands:check")
     _inputs(check)
+    _choices(check)
     check.add_argument("--format", choices=("text", "json"), default="text")
 
     explain = _command(commands, "explain", "tell the fate of a packet, from a bundle", "compiler.commands:explain")
@@ -75,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = _command(commands, "verify", "prove that a bundle does what it should", "compiler.commands:verify")
     verify.add_argument("bundle", metavar="DIR", type=Path)
     _inputs(verify, "what the bundle was made of; without, it is held against what it says of itself", nargs="*")
+    _keep_going(verify)
     verify.add_argument("--format", choices=("text", "json"), default="text")
 
     test = _command(commands, "test", "run cases (from, to, expected fate) on inputs", "compiler.commands:test")
@@ -106,3 +109,30 @@ def _inputs(
 ) -> None:
     parser.add_argument("inputs", metavar="INPUT", nargs=nargs, help=text)
     parser.add_argument("--config", metavar="FILE", help="a further input: the EgressCompilerConfig")
+
+
+def _choices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--previous",
+        metavar="DIR",
+        type=Path,
+        help="the earlier bundle: with spec.election.algorithm `balanced` its masters stay where they are suitable; "
+        "with `rendezvous` it changes nothing; if it is the output directory, it may be missing the first time",
+    )
+    parser.add_argument(
+        "--rebalance",
+        action="store_true",
+        help="with `balanced`, move as few of the previous masters as make their numbers even; to see first what would "
+        "move, use check",
+    )
+    _keep_going(parser)
+
+
+def _keep_going(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="leave broken objects out, say what becomes of their traffic, and compile the rest: what policies send to "
+        "a gateway that is left out is dropped, and policies that are left out themselves decide nothing; compile has "
+        "exit status 0 then",
+    )

@@ -4,12 +4,14 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
-from bundle.directory import GATEWAYS, open_bundle
+from bundle.directory import GATEWAYS, Bundle, open_bundle
 from bundle.model import Gateways
 from compiler import cases, report
 from compiler.diagnostics import Diagnostic, Severity
+from compiler.elect import NOTHING_EARLIER, Earlier
 from compiler.explain import Explainer, ExplainError
 from compiler.files import OutputError, read_sources, write_bundle
 from compiler.pipeline import Compiled, Reading, account_for, compile_cluster, read_cluster, sort, understand
@@ -20,12 +22,23 @@ OK: Final = 0
 FAILED: Final = 1
 BAD_INPUT: Final = 2
 
+_NEEDS_BALANCED: Final = "--rebalance needs spec.election.algorithm: balanced in an EgressCompilerConfig"
+
 
 def compile_inputs(arguments: argparse.Namespace) -> int:
     """`egressc compile`."""
-    compiled = _compile(read_cluster(_names(arguments)))
+    try:
+        earlier = _earlier(arguments, arguments.output)
+    except _UsageError as fault:
+        return _fail(str(fault))
+    reading = read_cluster(_names(arguments), keep_going=arguments.keep_going)
+    if _useless(arguments, reading):
+        return _fail(_NEEDS_BALANCED)
+    compiled = _compile(reading, earlier, keep_going=arguments.keep_going)
     if compiled.files is None:
         return BAD_INPUT
+    sys.stderr.write(report.balance(compiled.moves, compiled.masters, asked=earlier.rebalance))
+    sys.stderr.write(report.left_out(reading.left_out))
     try:
         write_bundle(compiled.files, arguments.output)
     except OutputError as fault:
@@ -38,10 +51,19 @@ def compile_inputs(arguments: argparse.Namespace) -> int:
 
 def check(arguments: argparse.Namespace) -> int:
     """`egressc check`."""
-    reading = read_cluster(_names(arguments))
+    try:
+        earlier = _earlier(arguments, None)
+    except _UsageError as fault:
+        return _fail(str(fault))
+    reading = read_cluster(_names(arguments), keep_going=arguments.keep_going)
+    if _useless(arguments, reading):
+        return _fail(_NEEDS_BALANCED)
     findings = reading.findings
     if reading.cluster is not None:
-        findings = sort(findings + compile_cluster(reading.cluster).findings)
+        compiled = compile_cluster(reading.cluster, earlier, keep_going=arguments.keep_going)
+        findings = sort(findings + compiled.findings)
+        sys.stderr.write(report.balance(compiled.moves, compiled.masters, asked=earlier.rebalance))
+        sys.stderr.write(report.left_out(reading.left_out))
     form = report.findings_json if arguments.format == "json" else report.findings_text
     sys.stdout.write(form(findings, reading.sources))
     _say_counts(findings)
@@ -63,11 +85,11 @@ def verify(arguments: argparse.Namespace) -> int:
     bundle = open_bundle(arguments.bundle)
     expected = None
     if names := _names(arguments):
-        reading = read_cluster(names)
+        reading = read_cluster(names, keep_going=arguments.keep_going)
         if reading.cluster is None:
             _print_findings(reading.findings, reading.sources)
             return BAD_INPUT
-        expected = account_for(reading.cluster)
+        expected = account_for(reading.cluster, _masters(bundle))
     verdict = verify_bundle(bundle, expected)
     sys.stdout.write(verdict_json(verdict) if arguments.format == "json" else verdict_text(verdict))
     return FAILED if verdict.failures else OK
@@ -83,7 +105,7 @@ def test(arguments: argparse.Namespace) -> int:
         return BAD_INPUT
     if not found:
         return _fail("no file with a list `cases` among the arguments")
-    compiled = _compile(understand({name: sources[name] for name in rest}), quiet=True)
+    compiled = _compile(understand({name: sources[name] for name in rest}), NOTHING_EARLIER, quiet=True)
     if compiled.files is None:
         return BAD_INPUT
     results = cases.run(found, Explainer.of(compiled.files))
@@ -100,10 +122,46 @@ def _names(arguments: argparse.Namespace) -> list[str]:
     return [*arguments.inputs, *([arguments.config] if arguments.config else [])]
 
 
-def _compile(reading: Reading, *, quiet: bool = False) -> Compiled:
+class _UsageError(Exception):
+    """The options do not go together or name what is not there; the message says what to do."""
+
+
+def _earlier(arguments: argparse.Namespace, output: Path | None) -> Earlier:
+    """Reads who was master in the earlier bundle.
+
+    Raises:
+        _UsageError: There is none where one must be.
+        BundleError: It is not whole.
+    """
+    previous: Path | None = arguments.previous
+    if previous is None:
+        if arguments.rebalance:
+            raise _UsageError("--rebalance needs --previous DIR: it moves the masters of an earlier bundle")
+        return NOTHING_EARLIER
+    if not previous.is_dir() or not any(previous.iterdir()):
+        # A pipeline says `-o DIR --previous DIR` every time, also the first; any other DIR that is not there is a slip,
+        # and to take it for a first compile would move masters.
+        if output is None or previous.resolve() != output.resolve():
+            raise _UsageError(f"{previous}: there is no earlier bundle; for the first compile, leave --previous out")
+        _say(f"no earlier bundle in {previous}: every master is new")
+        return Earlier({}, rebalance=arguments.rebalance)
+    return Earlier(_masters(open_bundle(previous)), rebalance=arguments.rebalance)
+
+
+def _masters(bundle: Bundle) -> dict[str, str]:
+    gateways = bundle.decode(Gateways, GATEWAYS).gateways
+    return {item.name: item.active_node_name for item in gateways if item.active_node_name is not None}
+
+
+def _useless(arguments: argparse.Namespace, reading: Reading) -> bool:
+    """Whether a rebalance is asked for that would not be one."""
+    return bool(arguments.rebalance and reading.cluster and reading.cluster.config.election != "balanced")
+
+
+def _compile(reading: Reading, earlier: Earlier, *, keep_going: bool = False, quiet: bool = False) -> Compiled:
     compiled = Compiled(None, ())
     if reading.cluster is not None:
-        compiled = compile_cluster(reading.cluster)
+        compiled = compile_cluster(reading.cluster, earlier, keep_going=keep_going)
     findings = sort(reading.findings + compiled.findings)
     if compiled.files is None or not quiet:
         _print_findings(findings, reading.sources)

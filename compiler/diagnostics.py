@@ -52,6 +52,10 @@ CODES = {
     "EG310": "No pod range is known.",
     "EG311": "A node lists an interface twice; the last one counts.",
     "EG312": "A workload runs on a node that is not in the input.",
+    "EG320": "An object is left out because of its errors, as `--keep-going` asks.",
+    "EG321": "The configuration has an error, and cannot be left out.",
+    "EG322": "An error is passed over, as `--keep-going` asks: the traffic that it concerns is dropped.",
+    "EG323": "A policy asks for labels of a Namespace that is not in the input.",
     "EG401": "A gateway has no source address of a family its policies need: that traffic is dropped.",
     "EG402": "The source address could not be checked: the node's interfaces are unknown.",
     "EG403": "The gateway's node is not on the link of a workload's node.",
@@ -90,17 +94,18 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding."""
+    """One finding; `related` are the places of other objects that have a part in it."""
 
     severity: Severity
     code: str
     message: str
     place: Place
+    related: tuple[Place, ...] = ()
 
 
-def error(code: str, place: Place, message: str) -> Diagnostic:
+def error(code: str, place: Place, message: str, *related: Place) -> Diagnostic:
     """Makes an error."""
-    return Diagnostic(Severity.ERROR, code, message, place)
+    return Diagnostic(Severity.ERROR, code, message, place, related)
 
 
 def warning(code: str, place: Place, message: str) -> Diagnostic:

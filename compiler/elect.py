@@ -1,21 +1,24 @@
 """Elect: one master a gateway, and the order in which others would take over (semantics.md §8).
 
-In: resolved suitability. Out: an election a gateway, and findings. Pure: a function of names alone.
+In: resolved suitability and, for `balanced`, who was master before. Out: an election a gateway, and findings. Pure: a
+function of names alone.
 """
 
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
+from compiler.balance import Move, assign, rebalance
 from compiler.diagnostics import Diagnostic
 from compiler.findings import Findings
-from compiler.model import Gateway
-from compiler.suitability import Suitability
+from compiler.model import Algorithm, Gateway
+from compiler.suitability import Suitability, why_none
 
 
 @dataclass(frozen=True, slots=True)
 class Election:
-    """The suitable nodes of a gateway in order of preference: the first is master, the rest stand by."""
+    """The suitable nodes of a gateway: the first is master, the rest stand by in order of preference."""
 
     gateway: Gateway
     order: tuple[str, ...]
@@ -26,24 +29,76 @@ class Election:
         return self.order[0] if self.order else None
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What is known of an earlier bundle, for `balanced`.
+
+    Attributes:
+        masters: Gateway to its master; empty when there is no earlier bundle.
+        rebalance: Whether masters are moved for the sake of balance.
+    """
+
+    masters: Mapping[str, str]
+    rebalance: bool = False
+
+
+NOTHING_EARLIER: Final = Earlier({})
+
+
+@dataclass(frozen=True, slots=True)
+class Elected:
+    """The result of the stage.
+
+    Attributes:
+        elections: By name of the gateway.
+        moves: Masters that were moved for the sake of balance, or that would be if it had been asked for.
+    """
+
+    elections: Mapping[str, Election]
+    moves: tuple[Move, ...]
+
+
 def preference(gateway: str, nodes: Iterable[str]) -> tuple[str, ...]:
     """Orders nodes by rendezvous hashing: ascending SHA-256 of `<gateway name>#<node name>`, as Deckhouse does."""
     return tuple(sorted(nodes, key=lambda node: hashlib.sha256(f"{gateway}#{node}".encode()).digest()))
 
 
 def elect(
-    gateways: Mapping[str, Gateway], suitability: Mapping[str, Mapping[str, Suitability]]
-) -> tuple[Mapping[str, Election], tuple[Diagnostic, ...]]:
-    """Elects independently for each gateway; one without a suitable node is a warning, and its traffic is dropped."""
+    gateways: Mapping[str, Gateway],
+    suitability: Mapping[str, Mapping[str, Suitability]],
+    algorithm: Algorithm,
+    earlier: Earlier,
+) -> tuple[Elected, tuple[Diagnostic, ...]]:
+    """Elects the master of each gateway; one without a suitable node is a warning, and its traffic is dropped.
+
+    Args:
+        gateways: By name.
+        suitability: Gateway name to node name to verdict.
+        algorithm: `rendezvous` elects independently for each gateway; `balanced` looks at all, and at what was.
+        earlier: For `balanced`.
+    """
     findings = Findings()
-    elections = {}
-    for name, gateway in sorted(gateways.items()):
-        verdicts = suitability[name]
-        elections[name] = Election(gateway, preference(name, (n for n, v in verdicts.items() if v.suitable)))
-        if elections[name].master is None:
-            members = {n: v for n, v in verdicts.items() if v.reasons != ("SelectorMismatch",)}
-            shown = "; ".join(f"{n}: {', '.join(v.reasons)}" for n, v in list(members.items())[:5])
-            why = shown or "no node has the labels of spec.nodeSelector"
+    orders = {
+        name: preference(name, (node for node, verdict in suitability[name].items() if verdict.suitable))
+        for name in sorted(gateways)
+    }
+    for name, order in orders.items():
+        if not order:
+            why = why_none(suitability[name])
             message = f"EgressGateway {name} has no suitable node, so its traffic is dropped ({why})"
-            findings.warning("EG306", gateway.place.at("spec", "nodeSelector"), message)
-    return elections, findings.done()
+            findings.warning("EG306", gateways[name].place.at("spec", "nodeSelector"), message)
+    moves: tuple[Move, ...] = ()
+    if algorithm == "balanced":
+        masters = assign(orders, earlier.masters)
+        # A gateway that had no master there before serves nobody yet, save for whoever runs a rebalance next.
+        kept = {name for name, master in masters.items() if earlier.masters.get(name) == master}
+        moves = rebalance(orders, masters, kept if earlier.rebalance else masters)
+        if earlier.rebalance:
+            masters |= {move.gateway: move.target for move in moves}
+            moves = tuple(move for move in moves if move.gateway in kept)
+        orders = {name: _first(masters.get(name), order) for name, order in orders.items()}
+    return Elected({name: Election(gateways[name], order) for name, order in orders.items()}, moves), findings.done()
+
+
+def _first(master: str | None, order: tuple[str, ...]) -> tuple[str, ...]:
+    return order if master is None else (master, *(node for node in order if node != master))

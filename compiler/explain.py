@@ -24,6 +24,7 @@ _REASONS = {
     "drop_no_next_hop": "there is no next hop of this family, so the packet is dropped",
     "drop_stray": "it arrives at a node that does not serve its gateway, and is dropped",
 }
+_CONTESTED = "drop_contested"
 
 
 class ExplainError(Exception):
@@ -136,7 +137,7 @@ class Explainer:
         )
         policy, prefix, excluded = (None, None, False) if in_cluster else self._deciding(workload, to)
         gateway = policy.gateway if policy and not excluded else None
-        if (gateway is None) != (trace.verdict == "bypass"):
+        if trace.chain != _CONTESTED and (gateway is None) != (trace.verdict == "bypass"):
             raise ExplainError(f"the bundle contradicts itself: the rules say {trace.verdict}, the policies {gateway}")
         return Fate(
             workload=_name(workload),
@@ -184,7 +185,7 @@ class Explainer:
                         best = (policy, network, excluded)
         return best
 
-    def _reason(  # noqa: PLR0913, PLR0917  # one return a case
+    def _reason(  # noqa: PLR0911, PLR0913, PLR0917  # one return a case
         self,
         workload: WorkloadReport,
         trace: Trace,
@@ -195,6 +196,8 @@ class Explainer:
     ) -> str:
         if in_cluster:
             return "the destination lies inside the cluster, which is never redirected"
+        if trace.chain == _CONTESTED:
+            return "another workload has its source address too, and a policy sends one of the two to a gateway"
         if not workload.policies:
             return "no policy selects the workload"
         if policy is None:

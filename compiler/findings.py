@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from compiler.diagnostics import Diagnostic, Place, error, has_errors, warning
+from compiler.diagnostics import Diagnostic, Place, error, warning
 from compiler.model import Address, Network
 from compiler.text import TextError, parse_address, parse_network
 
@@ -20,9 +20,9 @@ class Findings:
         """Adds diagnostics as they are."""
         self._items.extend(items)
 
-    def error(self, code: str, place: Place, message: str) -> None:
+    def error(self, code: str, place: Place, message: str, *related: Place) -> None:
         """Adds an error."""
-        self._items.append(error(code, place, message))
+        self._items.append(error(code, place, message, *related))
 
     def warning(self, code: str, place: Place, message: str) -> None:
         """Adds a warning."""
@@ -59,11 +59,6 @@ class Findings:
         if any(network.prefixlen == 0 for network in networks):
             self.error("EG216", place, "a range of the cluster cannot be everything: nothing would be redirected")
         return networks
-
-    @property
-    def any_errors(self) -> bool:
-        """Whether an error was added."""
-        return has_errors(self._items)
 
     def done(self) -> tuple[Diagnostic, ...]:
         """Returns all that was added."""

@@ -38,7 +38,7 @@ class Links:
         return self._known[key]
 
     def reaches(self, node: Node, master: str, family: Family) -> bool:
-        """Tells whether there is a next hop of the family; warns, once a pair of nodes, when there is none."""
+        """Tells whether there is a next hop of the family; says, once a pair of nodes, when there is none."""
         if family in self.next_hops(node, master):
             return True
         if (node.name, master, family) not in self._missing:
@@ -79,6 +79,7 @@ class Links:
                     "nodes on the same link in the gateway's spec.nodeSelector"
                 )
                 self._findings.error("EG403", node.place.at("status", "addresses"), message)
+                self._missing.add((node.name, master.name, family))  # said here, with its own reason
                 continue
             result[family] = address
         return result

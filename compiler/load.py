@@ -6,8 +6,8 @@ look inside an object beyond what names it.
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from compiler.diagnostics import Diagnostic, Place, error
@@ -38,18 +38,55 @@ class Object:
     data: dict[str, Data]
     place: Place
 
+    @property
+    def title(self) -> str:
+        """`NAMESPACE/NAME`, or the name where there is no namespace."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """All objects of the inputs in a fixed order, and how many of other kinds were passed over."""
+    """All objects of the inputs in a fixed order, and how many of other kinds were passed over.
+
+    Attributes:
+        objects: What counts.
+        passed_over: How many objects of other kinds there were.
+        digest: SHA-256 of the content of all of them.
+        left_out: What has errors and does not count, as `--keep-going` asks.
+    """
 
     objects: tuple[Object, ...]
     passed_over: int
     digest: str
+    left_out: tuple[Object, ...] = ()
 
     def of(self, kind: str) -> tuple[Object, ...]:
         """Returns the objects of one kind, sorted by namespace and name."""
         return tuple(item for item in self.objects if item.kind == kind)
+
+    def without(self, broken: Collection[Place]) -> "Loaded":
+        """Leaves out the objects at some places."""
+        kept = tuple(item for item in self.objects if item.place not in broken)
+        gone = tuple(item for item in self.objects if item.place in broken)
+        return replace(self, objects=kept, left_out=(*self.left_out, *gone))
+
+
+def texts_at(data: Data, keys: Collection[str]) -> tuple[str, ...]:
+    """Returns the texts that stand under some keys, alone or in a list, wherever the keys are."""
+    found: list[str] = []
+    rest = [data]
+    while rest:
+        part = rest.pop()
+        if isinstance(part, dict):
+            for key, value in part.items():
+                if key in keys:
+                    found.extend(
+                        text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)
+                    )
+            rest.extend(part.values())
+        elif isinstance(part, list):
+            rest.extend(part)
+    return tuple(found)
 
 
 def load(documents: Iterable[Document]) -> tuple[Loaded, tuple[Diagnostic, ...]]:
@@ -114,12 +151,11 @@ def _identify(data: Data, place: Place) -> Object | Diagnostic | None:  # noqa: 
 
 
 def _differs(first: Object, second: Object) -> Diagnostic:
-    name = f"{first.namespace}/{first.name}" if first.namespace else first.name
     where = f"{first.place.file}, document {first.place.document + 1}"
     if first.place.path:
         where += f", {first.place.field}"
-    message = f"{first.kind} {name} is given again with other content; it was first given in {where}: keep one"
-    return error("EG106", second.place, message)
+    message = f"{first.kind} {first.title} is given again with other content; it was first given in {where}: keep one"
+    return error("EG106", second.place, message, first.place)
 
 
 def _digest(objects: tuple[Object, ...]) -> str:

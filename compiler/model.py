@@ -14,6 +14,8 @@ from compiler.diagnostics import Place
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Labels = Mapping[str, str]
+Algorithm = Literal["rendezvous", "balanced"]
+"""`EgressCompilerConfig.spec.election.algorithm`."""
 
 
 class Family(enum.IntEnum):
@@ -184,6 +186,7 @@ class Config:
     agent_enabled: bool = True
     agent_namespace: str = "d8-cni-cilium"
     agent_labels: tuple[tuple[str, str], ...] = (("app", "agent"),)
+    election: Algorithm = "rendezvous"
     pod_cidrs: tuple[Network, ...] = ()
     service_cidrs: tuple[Network, ...] = ()
     extra_cidrs: tuple[Network, ...] = ()
@@ -210,9 +213,12 @@ class Cluster:
         nodes: By name.
         workloads: Sorted by namespace and name, virtual machines and their pods already one.
         agents: Pods that match the configured agent, on any node.
+        contested: Groups of workloads that have an address of each other.
         namespaces: Labels of each Namespace of the snapshot.
         gateways: By name.
-        policies: In order of precedence.
+        policies: In order of precedence; a gateway that one names may be missing, and then the traffic is dropped.
+        virtual_ips: Those of all gateways, also of one that is left out, whose address may still be bound on a node.
+        lost_addresses: Addresses of nodes that are left out.
         workload_ranges: Pod and VirtualMachine ranges.
         cluster_ranges: All that is never redirected apart from node addresses: pods, services, VMs, extra ranges.
         config: The knobs.
@@ -221,10 +227,13 @@ class Cluster:
 
     nodes: Mapping[str, Node]
     workloads: tuple[Workload, ...]
+    contested: tuple[tuple[Workload, ...], ...]
     agents: tuple[AgentPod, ...]
     namespaces: Mapping[str, Labels]
     gateways: Mapping[str, Gateway]
     policies: tuple[Policy, ...]
+    virtual_ips: frozenset[Address]
+    lost_addresses: tuple[Address, ...]
     workload_ranges: tuple[Network, ...]
     cluster_ranges: tuple[Network, ...]
     config: Config

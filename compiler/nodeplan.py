@@ -33,11 +33,11 @@ class RouteElement:
 
 @dataclass(frozen=True, slots=True)
 class ClassChain:
-    """The chain of a class of workloads; `policies` is for readers."""
+    """The chain of a class of workloads; `members` says which those are, for readers."""
 
     name: str
     class_id: int
-    policies: str
+    members: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,7 @@ class NodePlan:
         translations: Gateways that this node serves or stands by for.
         routing: `routing.json`.
         addresses: `addresses.json`.
+        contested: Whether a workload of this node has an address of another.
     """
 
     node: str
@@ -105,3 +106,4 @@ class NodePlan:
     translations: tuple[Translation, ...]
     routing: Routing
     addresses: Addresses
+    contested: bool

@@ -5,6 +5,7 @@ In: all that the earlier stages made. Out: path to bytes, the manifest included.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 
 import yaml
@@ -54,8 +55,20 @@ def seal(texts: Mapping[str, str], digest: str, nodes: Iterable[str]) -> dict[st
     return {directory.MANIFEST: encode(manifest).encode(), **files}
 
 
+class _StatusDumper(yaml.SafeDumper):
+    """Puts into quotes whatever some reader of YAML takes for a number or a boolean: a name may be `1e3` or `y`."""
+
+
+_StatusDumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+.0-9].*|[ynYN]$"), None)
+
+
 def status(gateways: Gateways) -> str:
-    """One patch a gateway: `kubectl patch --subresource=status --type=merge`, in Deckhouse's own fields."""
+    """One document a gateway, in Deckhouse's own fields.
+
+    For `kubectl apply --server-side --subresource=status`, or one by one for `kubectl patch --subresource=status
+    --type=merge`. Conditions have no `lastTransitionTime`: a bundle does not know the clock, and a made-up time would
+    either lie or change with every compile.
+    """
     documents = [
         {
             "apiVersion": "network.deckhouse.io/v1alpha1",
@@ -72,5 +85,5 @@ def status(gateways: Gateways) -> str:
         }
         for gateway in gateways.gateways
     ]
-    text: str = yaml.safe_dump_all(documents, sort_keys=False, width=1000, allow_unicode=True)
+    text: str = yaml.dump_all(documents, Dumper=_StatusDumper, sort_keys=False, width=1000, allow_unicode=True)
     return text

@@ -7,43 +7,69 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from compiler.account import Account, give_account
+from compiler.balance import Move
 from compiler.diagnostics import Diagnostic, Place, error, has_errors
-from compiler.elect import elect
+from compiler.elect import NOTHING_EARLIER, Earlier, elect
 from compiler.files import Sources, read_sources
 from compiler.load import load
 from compiler.model import Cluster
 from compiler.pack import pack
 from compiler.plan import plan
 from compiler.resolve import resolve
+from compiler.salvage import pass_over, salvage
 from compiler.source import Document, read_documents
 from compiler.validate import validate
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The inputs as understood: a cluster unless there was an error, and all findings, sorted by place."""
+    """The inputs as understood.
+
+    Attributes:
+        cluster: None if there was an error, or, where broken objects are left out, one that cannot be left out.
+        findings: All of them, sorted by place.
+        passed_over: How many objects of other kinds there were.
+        sources: The text of each input.
+        left_out: Names of the broken objects that were left out.
+    """
 
     cluster: Cluster | None
     findings: tuple[Diagnostic, ...]
     passed_over: int
     sources: Sources
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The files of a bundle by path, None if there was an error; and the findings of all stages."""
+    """The result of all stages.
+
+    Attributes:
+        files: The files of a bundle by path, None if there was an error that is not passed over.
+        findings: Of all stages.
+        moves: Masters moved for the sake of balance, or that would be if it had been asked for.
+        masters: How many gateways have a master.
+    """
 
     files: Mapping[str, bytes] | None
     findings: tuple[Diagnostic, ...]
+    moves: tuple[Move, ...] = ()
+    masters: int = 0
 
 
-def read_cluster(inputs: Sequence[str]) -> Reading:
+def read_cluster(inputs: Sequence[str], *, keep_going: bool = False) -> Reading:
     """Reads files, directories or standard input (`-`) and validates what is in them."""
-    return understand(*read_sources(inputs))
+    return understand(*read_sources(inputs), keep_going=keep_going)
 
 
-def understand(sources: Sources, findings: tuple[Diagnostic, ...] = ()) -> Reading:
-    """Validates what was read; `findings` are those of reading it."""
+def understand(sources: Sources, findings: tuple[Diagnostic, ...] = (), *, keep_going: bool = False) -> Reading:
+    """Validates what was read.
+
+    Args:
+        sources: The text of each input.
+        findings: Those of reading them.
+        keep_going: Whether objects with errors are left out, instead of there being no cluster.
+    """
     documents: list[Document] = []
     for name, raw in sources.items():
         found, faults = read_documents(name, raw)
@@ -51,31 +77,50 @@ def understand(sources: Sources, findings: tuple[Diagnostic, ...] = ()) -> Readi
         findings += faults
     loaded, faults = load(documents)
     findings += faults
-    if not has_errors(findings) and not loaded.of("EgressGateway") and not loaded.of("EgressGatewayPolicy"):
+    nothing = not loaded.of("EgressGateway") and not loaded.of("EgressGatewayPolicy")
+    if nothing and (keep_going or not has_errors(findings)):
         message = "no EgressGateway and no EgressGatewayPolicy in the input; name the files that hold them"
         findings += (error("EG107", Place(next(iter(sources), "-")), message),)
+    if keep_going:
+        rest = salvage(loaded, findings, sources)
+        return Reading(rest.cluster, sort(findings + rest.findings), loaded.passed_over, sources, rest.left_out)
     cluster, faults = validate(loaded)
     findings += faults
     return Reading(None if has_errors(findings) else cluster, sort(findings), loaded.passed_over, sources)
 
 
-def compile_cluster(cluster: Cluster) -> Compiled:
-    """Compiles a valid cluster to the files of a bundle."""
+def compile_cluster(cluster: Cluster, earlier: Earlier = NOTHING_EARLIER, *, keep_going: bool = False) -> Compiled:
+    """Compiles a cluster to the files of a bundle.
+
+    Args:
+        cluster: As it was read.
+        earlier: Who was master before, which counts for the algorithm `balanced`.
+        keep_going: Whether errors of the plan are passed over: what they concern is dropped then.
+    """
     resolved, findings = resolve(cluster)
-    elections, faults = elect(cluster.gateways, resolved.suitability)
+    elected, faults = elect(cluster.gateways, resolved.suitability, cluster.config.election, earlier)
     findings += faults
-    plans, faults = plan(cluster, resolved, elections)
+    plans, faults = plan(cluster, resolved, elected.elections)
     findings += faults
-    account = give_account(cluster, resolved, elections)
-    files = None if has_errors(findings) else pack(account, cluster.digest, plans)
-    return Compiled(files, sort(findings))
+    if keep_going:
+        findings += pass_over(findings)
+    refused = has_errors(findings) and not keep_going
+    account = give_account(cluster, resolved, elected.elections)
+    files = None if refused else pack(account, cluster.digest, plans)
+    masters = sum(election.master is not None for election in elected.elections.values())
+    return Compiled(files, sort(findings), elected.moves, masters)
 
 
-def account_for(cluster: Cluster) -> Account:
-    """Returns what a bundle of a valid cluster has to tell, without making its nodes' files."""
+def account_for(cluster: Cluster, masters: Mapping[str, str]) -> Account:
+    """Returns what a bundle of a cluster has to tell, without making its nodes' files.
+
+    Args:
+        cluster: As it was read.
+        masters: Gateway to its master in the bundle at hand, which the algorithm `balanced` keeps where it may.
+    """
     resolved, _ = resolve(cluster)
-    elections, _ = elect(cluster.gateways, resolved.suitability)
-    return give_account(cluster, resolved, elections)
+    elected, _ = elect(cluster.gateways, resolved.suitability, cluster.config.election, Earlier(masters))
+    return give_account(cluster, resolved, elected.elections)
 
 
 def sort(findings: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -29,6 +29,7 @@ DROP_NO_GATEWAY: Final = "goto drop_no_gateway"
 DROP_NO_SOURCE: Final = "goto drop_no_source"
 DROP_NO_NEXT_HOP: Final = "goto drop_no_next_hop"
 DROP_STRAY: Final = "goto drop_stray"
+DROP_CONTESTED: Final = "goto drop_contested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,20 @@ class _Served:
 
 
 @dataclass(frozen=True, slots=True)
+class _Ways:
+    """By which a node's workloads can leave: nodes it sends packets to, and gateways that it serves itself."""
+
+    masters: tuple[str, ...]
+    served: Mapping[str, _Served]
+
+
+@dataclass(frozen=True, slots=True)
 class _Shared:
     """What is the same for every node."""
 
     cluster: Cluster
     elections: Mapping[str, Election]
+    masters: Mapping[str, str]
     links: Links
     redirected_never: tuple[Range, ...]
     stray_networks: tuple[Network, ...]
@@ -79,6 +89,7 @@ def _share(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Electio
     return _Shared(
         cluster=cluster,
         elections=elections,
+        masters={name: item.master for name, item in elections.items() if item.master is not None},
         links=Links(cluster.nodes),
         redirected_never=_ranges(never_redirected(cluster)),
         stray_networks=collapse((*cluster.workload_ranges, *selected)),
@@ -107,13 +118,13 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
     config = shared.cluster.config
     limit = config.mark_mask >> config.mark_shift
     numbers = mark_numbers(keys, limit)
-    if numbers is None:
+    if numbers is None:  # nothing is marked on this node then, and what would be is dropped
         message = (
             f"node {node.name} needs {len(keys)} mark numbers for next hops and gateways, the mask has {limit}; widen "
             "spec.datapath.markMask in an EgressCompilerConfig, or spread the gateways over more nodes"
         )
         findings.error("EG406", node.place, message)
-        numbers = dict.fromkeys(keys, 1)
+        numbers, masters, served, remote = {}, (), {}, ()
     marks = {key: number << config.mark_shift for key, number in numbers.items()}
     next_hops = tuple(
         NextHop(name, chain_name("to", name), marks[f"node/{name}"], tuple(shared.links.next_hops(node, name).values()))
@@ -127,12 +138,12 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
         for item, workloads in members:
             class_id = shared.class_id[scope, *item.key]
             chain = f"{scope}_{class_id:08x}"
-            classes.append(ClassChain(chain, class_id, ", ".join(item.key)))
+            classes.append(ClassChain(chain, class_id, _members(item)))
             sources.extend(
                 SourceElement(address, chain) for workload in workloads for address in workload.addresses.values()
             )
             for family in _families(workloads):
-                routes.extend(_routes(item, family, class_id, scope, node, shared, served))
+                routes.extend(_routes(item, family, class_id, scope, node, shared, _Ways(masters, served)))
     node_interfaces = tuple(sorted(set(shared.links.interfaces(node).values())))
     return NodePlan(
         node=node.name,
@@ -140,7 +151,7 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
         node_interfaces=node_interfaces,
         cluster=shared.redirected_never,
         stray_sources=_ranges(_strays(node, node_interfaces, shared)),
-        sources=tuple(sorted(sources, key=lambda item: (item.address.version, int(item.address)))),
+        sources=_each_once(sources),
         routes=tuple(sorted(routes, key=lambda item: (item.range.low.version, item.class_id, int(item.range.low)))),
         classes=tuple(sorted(classes, key=lambda item: item.name)),
         next_hops=next_hops,
@@ -154,7 +165,20 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
             config,
         ),
         addresses=Addresses(node.name, _virtual_ips(node, served, findings)),
+        contested=any(item.contested for item, _ in local),
     )
+
+
+def _members(item: WorkloadClass) -> str:
+    if item.contested:
+        return f"a contested address, of {', '.join(item.contested)}"
+    return ", ".join(item.names)
+
+
+def _each_once(sources: Iterable[SourceElement]) -> tuple[SourceElement, ...]:
+    """Sorts elements by address; of a contested one there may be two, whose classes decide the same."""
+    found = {item.address: item for item in sorted(sources, key=lambda item: item.chain)}
+    return tuple(sorted(found.values(), key=lambda item: (item.address.version, int(item.address))))
 
 
 def _ranges(networks: Iterable[Network]) -> tuple[Range, ...]:
@@ -186,7 +210,7 @@ def _remote(
     """Workloads of other nodes whose policies name a gateway that this node may have to serve."""
     result = []
     for item in shared.classes:
-        if any(policy.gateway in served for policy in item.policies):
+        if not item.contested and any(policy.gateway in served for policy in item.policies):
             workloads = tuple(workload for workload in item.workloads if workload.node != node.name)
             if workloads:
                 result.append((item, workloads))
@@ -209,9 +233,9 @@ def _masters(
     local: Iterable[tuple[WorkloadClass, tuple[Workload, ...]]], shared: _Shared, node: Node
 ) -> tuple[str, ...]:
     """Names of the nodes that packets of this node's workloads are sent to."""
-    gateways = {policy.gateway for item, _ in local for policy in item.policies}
-    masters = {shared.elections[gateway].master for gateway in gateways}
-    return tuple(sorted(name for name in masters if name is not None and name != node.name))
+    gateways = {policy.gateway for item, _ in local if not item.contested for policy in item.policies}
+    masters = {shared.masters[gateway] for gateway in gateways if gateway in shared.masters}
+    return tuple(sorted(masters - {node.name}))
 
 
 def _routes(  # noqa: PLR0913, PLR0917  # the parts of one element
@@ -221,31 +245,33 @@ def _routes(  # noqa: PLR0913, PLR0917  # the parts of one element
     scope: str,
     node: Node,
     shared: _Shared,
-    served: Mapping[str, _Served],
+    ways: _Ways,
 ) -> list[RouteElement]:
     verdicts: list[tuple[int, int, str]] = []
     for decision in item.decisions[family]:
         if decision.gateway is None:
             verdict = BYPASS if scope == "local" else DROP_STRAY
+        elif item.contested:
+            verdict = DROP_CONTESTED
         elif scope == "local":
-            verdict = _verdict_at_source(decision.gateway, family, node, shared, served)
+            verdict = _verdict_at_source(decision.gateway, family, node, shared, ways)
         else:
-            verdict = _verdict_here(decision.gateway, family, served)
+            verdict = _verdict_here(decision.gateway, family, ways.served)
         verdicts.append((decision.low, decision.high, verdict))
     make = type(family.everything.network_address)
     return [RouteElement(class_id, Range(make(low), make(high)), verdict) for low, high, verdict in merge(verdicts)]
 
 
-def _verdict_at_source(gateway: str, family: Family, node: Node, shared: _Shared, served: Mapping[str, _Served]) -> str:
-    master = shared.elections[gateway].master
+def _verdict_at_source(gateway: str, family: Family, node: Node, shared: _Shared, ways: _Ways) -> str:
+    master = shared.masters.get(gateway)
     if master is None:
         return DROP_NO_GATEWAY
-    if master == node.name:
-        return _verdict_here(gateway, family, served)
+    if gateway in ways.served and master == node.name:
+        return _verdict_here(gateway, family, ways.served)
     source = shared.sources[gateway, master]
     if not source.masquerade and family not in source.addresses:
         return DROP_NO_SOURCE
-    if not shared.links.reaches(node, master, family):
+    if master not in ways.masters or not shared.links.reaches(node, master, family):
         return DROP_NO_NEXT_HOP
     return f"goto {chain_name('to', master)}"
 
@@ -299,27 +325,27 @@ def _virtual_ips(node: Node, served: Mapping[str, _Served], findings: Findings) 
 def _warn_sources(shared: _Shared, findings: Findings) -> None:
     """Warns of gateways whose source address is unknown, or missing in a family that is asked for."""
     asked: dict[tuple[str, Family], Workload] = {}
-    for item in shared.classes:
+    for item in (item for item in shared.classes if not item.contested):
         for family in _families(item.workloads):
             workload = next(workload for workload in item.workloads if family in workload.addresses)
             for decision in item.decisions[family]:
                 if decision.gateway is not None:
                     asked.setdefault((decision.gateway, family), workload)
+    places = {name: item.gateway.place.at("spec", "sourceIP") for name, item in shared.elections.items()}
     for (name, family), workload in sorted(asked.items(), key=lambda entry: entry[0]):
-        election = shared.elections[name]
-        source = shared.sources[name, election.master] if election.master else None
-        place = election.gateway.place.at("spec", "sourceIP")
+        master = shared.masters.get(name)
+        source = shared.sources[name, master] if master else None
         if source and not source.masquerade and family not in source.addresses:
             message = (
-                f"EgressGateway {name} has no IPv{family.value} source address on its master {election.master}, so "
+                f"EgressGateway {name} has no IPv{family.value} source address on its master {master}, so "
                 f"IPv{family.value} traffic to it is dropped, such as that of {workload.kind} {workload.key}"
             )
-            findings.warning("EG401", place, message)
-    for name, election in shared.elections.items():
-        source = shared.sources[name, election.master] if election.master else None
-        if source and source.masquerade:
+            findings.warning("EG401", places[name], message)
+    for name, master in shared.masters.items():
+        source = shared.sources[name, master]
+        if source.masquerade:
             message = (
-                f"the address of {source.interface} on node {election.master} could not be checked, since the input "
+                f"the address of {source.interface} on node {master} could not be checked, since the input "
                 "has no NodeNetworkState for it; the node masquerades on that interface"
             )
-            findings.warning("EG402", election.gateway.place.at("spec", "sourceIP"), message)
+            findings.warning("EG402", places[name], message)

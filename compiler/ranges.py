@@ -34,12 +34,11 @@ def collapse(networks: Iterable[Network]) -> tuple[Network, ...]:
 def never_redirected(cluster: Cluster) -> tuple[Network, ...]:
     """Returns the destinations that go their ordinary way whatever the policies say."""
     # While a virtual IP is bound, a snapshot shows it on a node; the plan must not depend on that.
-    virtual_ips = {gateway.virtual_ip for gateway in cluster.gateways.values()}
+    nodes = cluster.nodes.values()
     node_addresses = {
         ip_network(address)
-        for node in cluster.nodes.values()
-        for address in (*node.addresses, *_interface_addresses(node))
-        if address not in virtual_ips and is_global(address)
+        for address in (*cluster.lost_addresses, *(a for n in nodes for a in (*n.addresses, *_interface_addresses(n))))
+        if address not in cluster.virtual_ips and is_global(address)
     }
     return collapse((*_NEVER_REDIRECTED, *cluster.cluster_ranges, *node_addresses))
 

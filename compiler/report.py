@@ -1,15 +1,17 @@
 """Findings and results as text and JSON, for people and for programs."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from bundle.model import GatewayReport, Gateways
+from compiler.balance import Move
 from compiler.diagnostics import Diagnostic, Place, Severity
 from compiler.positions import find_positions
 from compiler.source import Position
 from compiler.text import printable
 
+_SHOWN: Final = 20
 _LONGEST_LINE: Final = 200  # to show a line of a minified file helps nobody
 
 
@@ -54,6 +56,29 @@ def summary(gateways: Gateways) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     return "\n".join(lines) + "\n"
+
+
+def balance(moves: Sequence[Move], masters: int, *, asked: bool) -> str:
+    """Says which masters a rebalance moves, or would move if it were asked for; nothing when masters are even."""
+    if not moves:
+        return "--rebalance moves no master: they are as even as they can be\n" if asked else ""
+    count = f"{len(moves)} of {masters} masters"
+    what = (
+        f"--rebalance moves {count}, which cuts the connections through them"
+        if asked
+        else f"masters are uneven; --rebalance would move {count} and cut the connections through them"
+    )
+    lines = (f"  EgressGateway {move.gateway}: from {move.source} to {move.target}\n" for move in moves)
+    return f"{what}:\n{''.join(lines)}"
+
+
+def left_out(names: Sequence[str]) -> str:
+    """Says how many broken objects were left out, and which."""
+    if not names:
+        return ""
+    more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    counted = "1 object is" if len(names) == 1 else f"{len(names)} objects are"
+    return printable(f"{counted} left out because of errors: {', '.join(names[:_SHOWN])}{more}") + "\n"
 
 
 def _row(gateway: GatewayReport) -> tuple[str, str, str, str, str]:

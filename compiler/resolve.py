@@ -4,6 +4,7 @@ In: a cluster. Out: classes of workloads with their decisions, the suitability o
 findings. Does not choose masters and knows nothing of rules.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from compiler.diagnostics import Diagnostic
 from compiler.findings import Findings
 from compiler.intervals import enclosing, longest_prefix_intervals
 from compiler.model import Cluster, Family, Network, Policy, Workload
-from compiler.selectors import selects, workload_labels
+from compiler.selectors import asks_for_namespace, selects, workload_labels
 from compiler.suitability import Suitability, judge
 
 
@@ -45,16 +46,30 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadClass:
-    """Workloads selected by the same policies, and what those decide for each family."""
+    """Workloads selected by the same policies, and what those decide for each family.
+
+    Attributes:
+        policies: In order of precedence.
+        decisions: Without gap from the lowest address to the highest.
+        workloads: Sorted as in the cluster.
+        contested: Names of workloads that have an address of each other, empty as a rule. Nobody knows whose packets
+            come from it, so what is decided for any of them is dropped, and the decisions are those of all of them.
+    """
 
     policies: tuple[Policy, ...]
     decisions: Mapping[Family, tuple[Decision, ...]]
     workloads: tuple[Workload, ...]
+    contested: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What makes the class itself: the names of its policies in order of precedence."""
-        return tuple(policy.name for policy in self.policies)
+        """What makes the class itself: the names of its policies in order of precedence, and who is in the contest."""
+        return (*self.names, *self.contested)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its policies in order of precedence."""
+        return _names(self.policies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +93,20 @@ def resolve(cluster: Cluster) -> tuple[Resolved, tuple[Diagnostic, ...]]:
     tables = {key: _table(policies) for key, policies in ((_names(item), item) for item in selected)}
     _warn_conflicts(selected, findings)
     _warn_dead(selected, tables, findings)
-    classes = tuple(
-        WorkloadClass(policies, _decisions(tables[_names(policies)]), tuple(workloads))
-        for policies, workloads in sorted(selected.items(), key=lambda item: _names(item[0]))
-    )
+    contested = {id(workload) for group in cluster.contested for workload in group}
+    classes = [
+        WorkloadClass(policies, _decisions(tables[_names(policies)]), tuple(clear))
+        for policies, workloads in selected.items()
+        if (clear := [workload for workload in workloads if id(workload) not in contested])
+    ]
+    of_workload = {id(workload): policies for policies, workloads in selected.items() for workload in workloads}
+    for group in cluster.contested:
+        classes.extend(_contest([(workload, of_workload.get(id(workload), ())) for workload in group]))
+    classes.sort(key=lambda item: item.key)
     suitability = {gateway.name: judge(gateway, cluster) for gateway in cluster.gateways.values()}
     _warn_agents(cluster, findings)
-    return Resolved(classes, suitability), findings.done()
+    _warn_namespaces(cluster, findings)
+    return Resolved(tuple(classes), suitability), findings.done()
 
 
 def _names(policies: Iterable[Policy]) -> tuple[str, ...]:
@@ -128,6 +150,33 @@ def _decisions(table: Mapping[Network, Entry]) -> dict[Family, tuple[Decision, .
             Decision(item.low, item.high, table[item.prefix] if item.prefix else None) for item in intervals
         )
     return result
+
+
+def _contest(group: list[tuple[Workload, tuple[Policy, ...]]]) -> list[WorkloadClass]:
+    """Makes the classes of workloads that have an address of each other: what is decided for one is so for all."""
+    contested = tuple(sorted(f"{workload.kind} {workload.key}" for workload, _ in group))
+    by_policies: dict[tuple[Policy, ...], list[Workload]] = {}
+    for workload, policies in group:
+        by_policies.setdefault(policies, []).append(workload)
+    if set(by_policies) == {()}:
+        return []  # no policy selects any of them
+    tables = [_decisions(_table(policies)) for policies in by_policies]
+    decisions = {family: _any_gateway([table[family] for table in tables], family) for family in Family}
+    return [
+        WorkloadClass(policies, decisions, tuple(workloads), contested) for policies, workloads in by_policies.items()
+    ]
+
+
+def _any_gateway(tables: list[tuple[Decision, ...]], family: Family) -> tuple[Decision, ...]:
+    """Lays decisions over each other: in each interval one that names a gateway, if there is any."""
+    lows = sorted({item.low for table in tables for item in table})
+    highs = [*(low - 1 for low in lows[1:]), (1 << family.bits) - 1]
+    result = []
+    for low, high in zip(lows, highs, strict=True):
+        found = [table[bisect_right(table, low, key=lambda item: item.low) - 1] for table in tables]
+        chosen = next((item for item in found if item.gateway is not None), found[0])
+        result.append(Decision(low, high, chosen.entry))
+    return tuple(result)
 
 
 def _warn_empty_selectors(
@@ -203,6 +252,19 @@ def _warn_dead(
             message = f"{prefix} never decides anything, for {workload.kind} {workload.key} as for the rest: {reason}"
             place = next(p.place for policies in selected for p in policies if p.name == name)
             findings.warning("EG308", place.at("spec", field), message)
+
+
+def _warn_namespaces(cluster: Cluster, findings: Findings) -> None:
+    """Tells of policies that ask for labels of a Namespace that is not there: they may miss workloads unnoticed."""
+    missing = sorted({workload.namespace for workload in cluster.workloads} - set(cluster.namespaces))
+    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+    for policy in cluster.policies if missing else ():
+        if any(asks_for_namespace(selector) for selector in policy.selectors):
+            message = (
+                f"asks for labels of namespaces, and the input has no Namespace {missing[0]}{more}, which counts as "
+                "one without labels; add the Namespaces of the cluster to the input"
+            )
+            findings.warning("EG323", policy.place.at("spec", "selectors"), message)
 
 
 def _warn_agents(cluster: Cluster, findings: Findings) -> None:

@@ -30,6 +30,12 @@ def selects(selectors: Iterable[Selector], labels: Labels, namespace_labels: Lab
     )
 
 
+def asks_for_namespace(selector: Selector) -> bool:
+    """Tells whether an entry looks at labels of the workload's Namespace."""
+    pseudo = (requirement.key.startswith(NAMESPACE_LABELS_PREFIX) for requirement in selector.pod or ())
+    return bool(selector.namespace) or any(pseudo)
+
+
 def workload_labels(workload: Workload, namespace_labels: Labels) -> Mapping[str, str]:
     """Returns a workload's labels and pseudo-labels; the latter cannot be overridden by labels of the same name."""
     pseudo = {NAMESPACE_LABELS_PREFIX + key: value for key, value in namespace_labels.items()}

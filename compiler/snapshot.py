@@ -3,7 +3,7 @@
 In: loaded objects and the configuration. Out: typed values; faults go to the findings. Part of the validate stage.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
@@ -13,7 +13,7 @@ from compiler.diagnostics import Place
 from compiler.findings import Findings
 from compiler.inputs import kubernetes
 from compiler.inputs.base import Condition
-from compiler.load import Loaded, Object
+from compiler.load import Loaded, Object, texts_at
 from compiler.model import (
     Address,
     AgentPod,
@@ -30,7 +30,7 @@ from compiler.model import (
 )
 from compiler.ranges import collapse
 from compiler.shape import shape
-from compiler.text import TextError, check_interface, check_name, parse_address
+from compiler.text import TextError, check_interface, check_name, parse_address, parse_network, readable_addresses
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -49,6 +49,8 @@ class Snapshot:
     workloads: tuple[Workload, ...]
     agents: tuple[AgentPod, ...]
     namespaces: Mapping[str, Labels]
+    contested: tuple[tuple[Workload, ...], ...]
+    lost_addresses: tuple[Address, ...]
     workload_ranges: tuple[Network, ...]
     own_ranges: tuple[Network, ...]
     cluster_ranges: tuple[Network, ...]
@@ -89,10 +91,19 @@ def read_snapshot(loaded: Loaded, config: Config, findings: Findings) -> Snapsho
         item.name: read.metadata.labels for item, read in _each(loaded, "Namespace", kubernetes.Namespace, findings)
     }
     workload_ranges, own_ranges = _ranges(loaded, nodes, config, findings)
-    _check_addresses(workloads, findings)
-    _check_nodes(workloads, nodes, findings)
-    cluster_ranges = collapse((*own_ranges, *config.extra_cidrs))
-    return Snapshot(nodes, workloads, tuple(agents), namespaces, workload_ranges, own_ranges, cluster_ranges)
+    known = {*nodes, *(item.name for item in loaded.left_out if item.kind == "Node")}
+    _check_nodes(workloads, known, findings)
+    return Snapshot(
+        nodes=nodes,
+        workloads=workloads,
+        agents=tuple(agents),
+        namespaces=namespaces,
+        contested=_check_addresses(workloads, findings),
+        lost_addresses=_lost_addresses(loaded),
+        workload_ranges=workload_ranges,
+        own_ranges=own_ranges,
+        cluster_ranges=collapse((*own_ranges, *config.extra_cidrs)),
+    )
 
 
 def _each(loaded: Loaded, kind: str, model: type[_M], findings: Findings) -> list[tuple[Object, _M]]:
@@ -285,20 +296,27 @@ def _migrating(pods: list[_Pod]) -> list[Workload]:
     return kept
 
 
-def _check_addresses(workloads: tuple[Workload, ...], findings: Findings) -> None:
+def _check_addresses(workloads: tuple[Workload, ...], findings: Findings) -> tuple[tuple[Workload, ...], ...]:
+    """Tells which workloads have an address of another; returns the groups of those that do."""
     holders: dict[Address, Workload] = {}
+    groups: dict[int, list[Workload]] = {}
     for workload in workloads:
         for address in workload.addresses.values():
             first = holders.setdefault(address, workload)
             if first is not workload:
+                own, other = (groups.get(id(item), [item]) for item in (workload, first))
+                if own is not other:
+                    other.extend(own)
+                    groups.update({id(item): other for item in other})
                 message = (
                     f"{workload.kind} {workload.key} has the address {address} of {first.kind} {first.key}; "
                     "take a new snapshot, or remove the stale one"
                 )
-                findings.error("EG304", workload.place.at("status"), message)
+                findings.error("EG304", workload.place.at("status"), message, first.place)
+    return tuple(tuple(group) for group in {id(group): group for group in groups.values()}.values())
 
 
-def _check_nodes(workloads: tuple[Workload, ...], nodes: Mapping[str, Node], findings: Findings) -> None:
+def _check_nodes(workloads: tuple[Workload, ...], nodes: Collection[str], findings: Findings) -> None:
     missing: dict[str, list[Workload]] = {}
     for workload in workloads:
         if workload.node not in nodes:
@@ -317,11 +335,12 @@ def _ranges(
     loaded: Loaded, nodes: Mapping[str, Node], config: Config, findings: Findings
 ) -> tuple[tuple[Network, ...], tuple[Network, ...]]:
     pods = {network for node in nodes.values() for network in node.pod_cidrs} | {*config.pod_cidrs}
-    machines: set[Network] = set()
+    pods.update(_lost_ranges(loaded, "Node", "podCIDR", "podCIDRs"))
+    machines = _lost_ranges(loaded, "ModuleConfig", "virtualMachineCIDRs")
     for item, module in _each(loaded, "ModuleConfig", kubernetes.ModuleConfig, findings):
         place = item.place.at("spec", "settings", "virtualMachineCIDRs")
         machines.update(findings.ranges(module.spec.settings.virtual_machine_cidrs, place))
-    services = {*config.service_cidrs}
+    services = {*config.service_cidrs} | _lost_ranges(loaded, "ServiceCIDR", "cidrs")
     for item, service in _each(loaded, "ServiceCIDR", kubernetes.ServiceCIDR, findings):
         services.update(findings.ranges(service.spec.cidrs, item.place.at("spec", "cidrs")))
     if nodes and not pods:
@@ -332,3 +351,26 @@ def _ranges(
         )
         findings.warning("EG310", place, message)
     return collapse({*pods, *machines}), collapse({*pods, *machines, *services})
+
+
+def _lost_ranges(loaded: Loaded, kind: str, *keys: str) -> set[Network]:
+    """Returns the ranges that can be read in objects that are left out: their traffic stays inside the cluster."""
+    found = set()
+    for item in loaded.left_out:
+        for text in texts_at(item.data, keys) if item.kind == kind else ():
+            try:
+                network, _ = parse_network(text)
+            except TextError:
+                continue
+            if network.prefixlen:
+                found.add(network)
+    return found
+
+
+def _lost_addresses(loaded: Loaded) -> tuple[Address, ...]:
+    """Returns the addresses that can be read of nodes that are left out, by themselves or with their interfaces."""
+    kinds = {"Node": "address", "NodeNetworkState": "ip"}
+    lost = {item.name for item in loaded.left_out if item.kind in kinds}
+    objects = (item for item in (*loaded.objects, *loaded.left_out) if item.kind in kinds and item.name in lost)
+    texts = (text for item in objects for text in texts_at(item.data.get("status"), (kinds[item.kind],)))
+    return readable_addresses(texts)

@@ -1,10 +1,13 @@
 """Whether a node can serve a gateway, why not, and with which source address (semantics.md §4 and §7)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
+from typing import Final
 
 from compiler.model import Address, Cluster, Family, Gateway, InterfaceAddress, Mode, Node, NodeNetwork
+
+_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +40,14 @@ class Suitability:
 
 def judge(gateway: Gateway, cluster: Cluster) -> dict[str, Suitability]:
     """Judges every node of the cluster for one gateway, in order of node name."""
-    taken = {other.virtual_ip for other in cluster.gateways.values() if other.virtual_ip is not None}
     agents = {agent.node for agent in cluster.agents if agent.ready and not agent.deleting}
-    return {name: _judge(gateway, node, cluster, agents, taken) for name, node in sorted(cluster.nodes.items())}
+    return {name: _judge(gateway, node, cluster, agents) for name, node in sorted(cluster.nodes.items())}
 
 
-def _judge(gateway: Gateway, node: Node, cluster: Cluster, agents: set[str], virtual_ips: set[Address]) -> Suitability:
+def _judge(gateway: Gateway, node: Node, cluster: Cluster, agents: set[str]) -> Suitability:
     if any(node.labels.get(key) != value for key, value in gateway.node_selector.items()):
         return Suitability(("SelectorMismatch",), None)
-    source = find_source(gateway, node, virtual_ips)
+    source = find_source(gateway, node, cluster.virtual_ips)
     checks = {
         "NotReady": not node.ready,
         "Cordoned": node.cordoned,
@@ -58,7 +60,16 @@ def _judge(gateway: Gateway, node: Node, cluster: Cluster, agents: set[str], vir
     return Suitability(tuple(reasons), None if reasons or isinstance(source, str) else source)
 
 
-def find_source(gateway: Gateway, node: Node, virtual_ips: set[Address]) -> Source | str:
+def why_none(verdicts: Mapping[str, Suitability]) -> str:
+    """Says why no node is suitable: the first members with their reasons, or that there are no members."""
+    members = [(node, v.reasons) for node, v in verdicts.items() if v.reasons != ("SelectorMismatch",)]
+    if not members:
+        return "no node has the labels of spec.nodeSelector"
+    shown = "; ".join(f"{node}: {', '.join(reasons)}" for node, reasons in members[:_SHOWN])
+    return shown + (f"; and {len(members) - _SHOWN} more" if len(members) > _SHOWN else "")
+
+
+def find_source(gateway: Gateway, node: Node, virtual_ips: Collection[Address]) -> Source | str:
     """Finds the source address that a gateway has on a node.
 
     Args:
@@ -74,7 +85,7 @@ def find_source(gateway: Gateway, node: Node, virtual_ips: set[Address]) -> Sour
     return _virtual(gateway, node)
 
 
-def _primary(gateway: Gateway, node: Node, virtual_ips: set[Address]) -> Source | str:
+def _primary(gateway: Gateway, node: Node, virtual_ips: Collection[Address]) -> Source | str:
     if node.network is None:
         return Source({}, gateway.interface, masquerade=True)
     interface = next((item for item in node.network.interfaces if item.name == gateway.interface), None)

@@ -1,6 +1,7 @@
 """Text that users write to addresses, prefixes and names; each function says what is wrong in its own words."""
 
 import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Final
@@ -36,6 +37,12 @@ def parse_address(text: str) -> Address:
     head, slash, _ = text.partition("/")
     hint = f"; leave out the prefix length: {head}" if slash and _is_address(head) else ""
     raise TextError("EG206", f"{text!r} is not an IP address{hint}")
+
+
+def readable_addresses(texts: Iterable[str]) -> tuple[Address, ...]:
+    """Returns the IP addresses among texts, sorted and each once."""
+    found = {ip_address(text) for text in texts if _is_address(text)}
+    return tuple(sorted(found, key=lambda address: (address.version, int(address))))
 
 
 def parse_network(text: str) -> tuple[Network, bool]:

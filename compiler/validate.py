@@ -1,7 +1,7 @@
 """Validate: objects to a typed cluster; every fault of every object is found in one run.
 
-In: loaded objects. Out: a `Cluster`, or None when there was an error, and the findings. Looks at objects by themselves
-and at what they say about each other's names and addresses; does not resolve selectors.
+In: loaded objects. Out: a `Cluster`, of use only if nothing in it has an error, and the findings. Looks at objects by
+themselves and at what they say about each other's names and addresses; does not resolve selectors.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +15,7 @@ from bundle import names
 from compiler.diagnostics import Diagnostic, Place
 from compiler.findings import Findings
 from compiler.inputs import egress
-from compiler.load import Loaded, Object
+from compiler.load import Loaded, Object, texts_at
 from compiler.model import Address, Cluster, Config, Gateway, Mode, Node, Policy, Requirement, Selector, mask_shift
 from compiler.selectors import NAMESPACE_LABELS_PREFIX
 from compiler.shape import shape
@@ -28,6 +28,7 @@ from compiler.text import (
     check_source_address,
     did_you_mean,
     parse_address,
+    readable_addresses,
 )
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -38,11 +39,11 @@ _MARK_BITS: Final = 32
 _MAX_PRIORITY: Final = 32765  # the last one before `main`
 
 
-def validate(loaded: Loaded) -> tuple[Cluster | None, tuple[Diagnostic, ...]]:
+def validate(loaded: Loaded) -> tuple[Cluster, tuple[Diagnostic, ...]]:
     """Turns objects into a cluster.
 
     Returns:
-        The cluster, None if any finding is an error; and the findings.
+        The cluster, whose values are whole where no finding is an error; and the findings.
     """
     findings = Findings()
     config = _config(loaded, findings)
@@ -51,15 +52,19 @@ def validate(loaded: Loaded) -> tuple[Cluster | None, tuple[Diagnostic, ...]]:
     snapshot = read_snapshot(loaded, config, findings)
     _check_references(loaded, gateways, policies, findings)
     _check_virtual_ips(gateways, snapshot, findings)
-    if findings.any_errors:
-        return None, findings.done()
+    bound = (item for item in loaded.left_out if item.kind == "EgressGateway")
+    lost = readable_addresses(text for item in bound for text in texts_at(item.data.get("spec"), ("ip",)))
+    virtual_ips = (gateway.virtual_ip for gateway in gateways.values() if gateway.virtual_ip is not None)
     cluster = Cluster(
         nodes=snapshot.nodes,
         workloads=snapshot.workloads,
+        contested=snapshot.contested,
         agents=snapshot.agents,
         namespaces=snapshot.namespaces,
         gateways=gateways,
         policies=tuple(sorted(policies.values(), key=lambda policy: policy.precedence)),
+        virtual_ips=frozenset((*virtual_ips, *lost)),
+        lost_addresses=snapshot.lost_addresses,
         workload_ranges=snapshot.workload_ranges,
         cluster_ranges=snapshot.cluster_ranges,
         config=config,
@@ -182,8 +187,9 @@ def _requirements(
 
 
 def _bare_key(key: str) -> str:
-    # Cilium's label sources; Kubernetes labels are `k8s`, and `any` means whichever.
-    return key.removeprefix("k8s:").removeprefix("any:")
+    # Cilium's label sources; Kubernetes labels are `k8s`, and `any` means whichever. One of them, not both.
+    bare = key.removeprefix("k8s:")
+    return bare if bare != key else key.removeprefix("any:")
 
 
 def _check_key(key: str) -> None:
@@ -218,6 +224,7 @@ def _config(loaded: Loaded, findings: Findings) -> Config:
         agent_enabled=spec.agent.enabled,
         agent_namespace=spec.agent.namespace,
         agent_labels=tuple(sorted(spec.agent.match_labels.items())),
+        election=spec.election.algorithm,
         pod_cidrs=findings.ranges(ranges.pod_cidrs, at.at("podCIDRs")),
         service_cidrs=findings.ranges(ranges.service_cidrs, at.at("serviceCIDRs")),
         extra_cidrs=findings.ranges(ranges.extra_cidrs, at.at("extraCIDRs")),
@@ -251,19 +258,21 @@ def _mark_mask(text: str | None, place: Place, findings: Findings) -> int:
 def _check_references(
     loaded: Loaded, gateways: Mapping[str, Gateway], policies: Mapping[str, Policy], findings: Findings
 ) -> None:
-    known = sorted(item.name for item in loaded.of("EgressGateway"))
+    known = sorted(item.name for item in (*loaded.objects, *loaded.left_out) if item.kind == "EgressGateway")
     for policy in policies.values():
         if policy.gateway not in known:
             hint = did_you_mean(policy.gateway, known)
             place = policy.place.at("spec", "egressGatewayName")
             findings.error("EG301", place, f"there is no EgressGateway {policy.gateway}{hint}")
-    holders: dict[object, str] = {}
+    holders: dict[Address, Gateway] = {}
     for gateway in gateways.values():
         if gateway.virtual_ip is not None:
-            first = holders.setdefault(gateway.virtual_ip, gateway.name)
-            if first != gateway.name:
-                message = f"{gateway.virtual_ip} is already the virtual IP of EgressGateway {first}; give it another"
-                findings.error("EG302", _vip_place(gateway), message)
+            first = holders.setdefault(gateway.virtual_ip, gateway)
+            if first is not gateway:
+                message = (
+                    f"{gateway.virtual_ip} is already the virtual IP of EgressGateway {first.name}; give it another"
+                )
+                findings.error("EG302", _vip_place(gateway), message, first.place)
 
 
 def _vip_place(gateway: Gateway) -> Place:

@@ -93,10 +93,13 @@ def cluster(nodes: tuple[Node, ...] | None = None, workloads: tuple[Workload, ..
     return Cluster(
         nodes={each.name: each for each in nodes},
         workloads=workloads,
+        contested=(),
         agents=(),
         namespaces={},
         gateways={},
         policies=(),
+        virtual_ips=frozenset(),
+        lost_addresses=(),
         workload_ranges=POD_RANGES,
         cluster_ranges=POD_RANGES + SERVICE_RANGES,
         config=Config(),

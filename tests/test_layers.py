@@ -33,6 +33,7 @@ COMPILER = {
     "findings": "diagnostics model text",
     "intervals": "model",
     "selectors": "model",
+    "balance": "",
     "suitability": "model",
     "naming": "",
     "nodeplan": "model",
@@ -51,7 +52,8 @@ COMPILER = {
     "snapshot": "diagnostics findings inputs.base inputs.kubernetes load model ranges shape text",
     "validate": "diagnostics findings inputs.egress load model shape snapshot text selectors",
     "resolve": "diagnostics findings intervals model selectors suitability",
-    "elect": "diagnostics findings model suitability",
+    "salvage": "diagnostics load model validate",
+    "elect": "balance diagnostics findings model suitability",
     "links": "diagnostics findings model suitability",
     "routes": "links model nodeplan suitability",
     "plan": "diagnostics elect findings intervals links model naming nodeplan ranges resolve routes suitability",
@@ -60,7 +62,7 @@ COMPILER = {
     "pack": "account nodeplan render",
     # the edge to the disk, and the stages in their order
     "files": "diagnostics",
-    "pipeline": "account diagnostics elect files load model pack plan resolve source validate",
+    "pipeline": "account balance diagnostics elect files load model pack plan resolve salvage source validate",
     # questions about a bundle
     "evaluate": "model",
     "trace": "evaluate model",
@@ -69,14 +71,15 @@ COMPILER = {
     "verify.failure": "model",
     "verify.intervals": "",
     "verify.forms": "model",
-    "verify.claims": "model naming ranges verify.failure",
+    "verify.decisions": "model",
+    "verify.claims": "model naming ranges verify.decisions verify.failure",
     "verify.skeleton": "evaluate model",
     "verify.written": "nodeplan render verify.skeleton",
     "verify.scope": "naming verify.claims verify.failure verify.forms",
     "verify.marks": "model naming verify.claims verify.failure verify.forms verify.scope",
-    "verify.classes": "model verify.claims verify.forms verify.intervals verify.scope",
-    "verify.ruleset": "model verify.claims verify.classes verify.failure verify.forms verify.intervals verify.marks "
-    "verify.scope verify.skeleton verify.written",
+    "verify.classes": "model verify.claims verify.decisions verify.forms verify.intervals verify.scope",
+    "verify.ruleset": "model verify.claims verify.classes verify.decisions verify.failure verify.forms "
+    "verify.intervals verify.marks verify.scope verify.skeleton verify.written",
     "verify.routing": "model naming verify.claims verify.failure verify.marks",
     "verify.account": "model ranges source verify.failure",
     "verify.verify": "account evaluate source trace verify.account verify.claims verify.failure verify.routing "
@@ -84,9 +87,9 @@ COMPILER = {
     "verify.report": "text verify.failure verify.verify",
     "cases": "diagnostics explain inputs.base load shape source",
     "positions": "diagnostics source",
-    "report": "diagnostics source positions text",
+    "report": "balance diagnostics source positions text",
     # the command line
-    "commands": "cases diagnostics explain files pipeline report verify.report verify.verify",
+    "commands": "cases diagnostics elect explain files pipeline report verify.report verify.verify",
     "cli": "",
 }
 TABLES = {"bundle": BUNDLE, "compiler": COMPILER}

@@ -167,3 +167,25 @@ def test_labels_of_the_agent_and_of_host_network_pods_are_never_selected(tmp_pat
 
 def test_node_labels_are_no_labels_of_workloads(tmp_path: Path) -> None:
     assert selected(tmp_path, [labels(**EGRESS_LABEL)]) == []
+
+
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        (expression("team", "Exists", where="namespaceSelector"), True),
+        (expression("io.cilium.k8s.namespace.labels.team", "DoesNotExist"), True),
+        ({"namespaceSelector": {}}, False),
+        (labels(**{"io.kubernetes.pod.namespace": "unlisted"}), False),
+    ],
+)
+def test_a_missing_namespace_is_told_where_its_labels_are_asked_for(
+    tmp_path: Path, selector: Obj, expected: bool
+) -> None:
+    objects = [*member("egress-1"), *member("worker-1", labels={}), *NAMESPACES, *PODS, gateway()]
+    path = tmp_path / "input.yaml"
+    path.write_text(dump(*objects, policy(selectors=[selector])), encoding="utf-8")
+
+    told = [item.message for item in outcome(path)[1] if item.code == "EG323"]
+
+    assert bool(told) is expected
+    assert all("no Namespace unlisted, which" in message for message in told)

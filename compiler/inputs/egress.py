@@ -110,6 +110,12 @@ class DatapathConfig(OwnModel):
     table_base: int | None = Field(None, alias="tableBase")
 
 
+class ElectionConfig(OwnModel):
+    """`spec.election`: how the active node of a gateway is chosen."""
+
+    algorithm: Literal["rendezvous", "balanced"] = "rendezvous"
+
+
 class CompilerConfigSpec(OwnModel):
     """`EgressCompilerConfig.spec`."""
 
@@ -117,6 +123,7 @@ class CompilerConfigSpec(OwnModel):
     cluster_ranges: ClusterRanges = Field(
         default_factory=lambda: ClusterRanges.model_validate({}), alias="clusterRanges"
     )
+    election: ElectionConfig = Field(default_factory=lambda: ElectionConfig.model_validate({}))
     datapath: DatapathConfig = Field(default_factory=lambda: DatapathConfig.model_validate({}))
 
 

@@ -4,7 +4,7 @@ In: the account's values. Out: `Claims`, which answers for one node at a time. F
 there is; takes nothing from the stages that are to be verified.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
@@ -18,7 +18,6 @@ from bundle.model import (
     NodeLink,
     NodeSource,
     Policies,
-    PolicyReport,
     WorkloadReport,
     Workloads,
 )
@@ -26,6 +25,7 @@ from bundle.ruleset import format_range
 from compiler.model import Address, Family, Mode, Network
 from compiler.naming import chain_name
 from compiler.ranges import collapse
+from compiler.verify.decisions import Class, Decider, classes_of
 from compiler.verify.failure import Example
 
 RETURN: Final = "return"
@@ -33,9 +33,9 @@ NO_GATEWAY: Final = "goto drop_no_gateway"
 NO_SOURCE: Final = "goto drop_no_source"
 NO_NEXT_HOP: Final = "goto drop_no_next_hop"
 STRAY: Final = "goto drop_stray"
+CONTESTED: Final = "goto drop_contested"
 
-Key = tuple[str, ...]
-"""Names of the policies that select a workload, in order of precedence."""
+_DROPS: Final = (NO_GATEWAY, NO_SOURCE, NO_NEXT_HOP, STRAY, CONTESTED)
 
 Ranges = Mapping[Family, frozenset[str]]
 """Addresses of each family as nft prints them."""
@@ -73,55 +73,61 @@ class Claims:
 
     def __init__(self, gateways: Gateways, policies: Policies, workloads: Workloads, cluster: Cluster) -> None:
         self.cluster = cluster
-        self.gateways = {item.name: item for item in gateways.gateways}
-        self.policies = {item.name: item for item in policies.policies}
         self.mask = int(cluster.mark_mask, 16)
-        self.classes: dict[Key, list[WorkloadReport]] = {}
-        self._local: dict[str, dict[Key, list[WorkloadReport]]] = {}
-        for workload in workloads.workloads:
-            if workload.policies:
-                self.classes.setdefault(workload.policies, []).append(workload)
-                self._local.setdefault(workload.node, {}).setdefault(workload.policies, []).append(workload)
-        self._served: dict[str, dict[str, Served]] = {}
+        self.classes = classes_of(workloads)
+        self._decider = Decider(policies)
+        self._masters = {item.name: item.active_node_name for item in gateways.gateways}
+        self._local: dict[str, dict[Class, list[WorkloadReport]]] = {}
+        for item, members in self.classes.items():
+            for workload in members:
+                self._local.setdefault(workload.node, {}).setdefault(item, []).append(workload)
+        self._suitable: dict[str, dict[str, Served]] = {}
         for gateway in gateways.gateways:
             for node, source in gateway.sources.items():
                 master = gateway.active_node_name == node
-                self._served.setdefault(node, {})[gateway.name] = Served(gateway, source, master)
+                self._suitable.setdefault(node, {})[gateway.name] = Served(gateway, source, master)
         self.never_redirected = {
             family: tuple(n for n in map(ip_network, cluster.never_redirected) if n.version == family)
             for family in Family
         }
-        self._decisions: dict[tuple[Key, Family], tuple[tuple[int, int, str | None], ...]] = {}
-        self._spans: dict[tuple[Key, Family, tuple[str, ...]], tuple[Span, ...]] = {}
+        self._spans: dict[tuple[Class, Family, tuple[str, ...]], tuple[Span, ...]] = {}
         self._texts: dict[tuple[Span, ...], dict[str, str]] = {}
 
     def node(self, name: str) -> ClusterNode:
         """Returns what is known of a node."""
         return self.cluster.nodes[name]
 
-    def local(self, node: str) -> Mapping[Key, list[WorkloadReport]]:
-        """Returns the selected workloads on a node, by class."""
+    def local(self, node: str) -> Mapping[Class, list[WorkloadReport]]:
+        """Returns the workloads on a node that any policy decides for, by class."""
         return self._local.get(node, {})
 
     def served(self, node: str) -> Mapping[str, Served]:
-        """Returns the gateways that a node is suitable for."""
-        return self._served.get(node, {})
+        """Returns the gateways that a node may have to serve."""
+        return {} if self._has_too_few_marks(node) else self._suitable.get(node, {})
 
-    def remote(self, node: str) -> dict[Key, list[WorkloadReport]]:
+    def remote(self, node: str) -> dict[Class, list[WorkloadReport]]:
         """Returns the workloads of other nodes whose policies name a gateway that this node may have to serve."""
         served = self.served(node)
         concerned = {
-            key: [workload for workload in members if workload.node != node]
-            for key, members in self.classes.items()
-            if served and any(self.policies[name].gateway in served for name in key)
+            item: [workload for workload in members if workload.node != node]
+            for item, members in self.classes.items()
+            if served and not served.keys().isdisjoint(self._decider.gateways(item))
         }
-        return {key: members for key, members in concerned.items() if members}
+        return {item: members for item, members in concerned.items() if members}
 
     def next_hop_nodes(self, node: str) -> list[str]:
         """Returns the masters that packets of a node's workloads may be sent to."""
-        gateways = {self.policies[name].gateway for key in self.local(node) for name in key}
-        masters = {self.gateways[name].active_node_name for name in gateways}
+        return [] if self._has_too_few_marks(node) else self._masters_elsewhere(node)
+
+    def _masters_elsewhere(self, node: str) -> list[str]:
+        gateways = {name for item in self.local(node) for name in self._decider.gateways(item)}
+        masters = {self._masters.get(name) for name in gateways}
         return sorted(master for master in masters if master is not None and master != node)
+
+    def _has_too_few_marks(self, node: str) -> bool:
+        """Whether a node marks nothing, and drops instead, since the mask has too few numbers (EG406)."""
+        needed = len(self._masters_elsewhere(node)) + len(self._suitable.get(node, {}))
+        return needed > self.mask >> (self.mask & -self.mask).bit_length() - 1
 
     def next_hop(self, node: str, master: str, family: Family) -> str | None:
         """Returns the InternalIP of a master to which a node can hand a packet on their link, None if there is none."""
@@ -141,26 +147,11 @@ class Claims:
         links = {family: self.link(node, family) for family in Family}
         return {family: link.interface for family, link in links.items() if link and link.interface is not None}
 
-    def decisions(self, key: Key, family: Family) -> tuple[tuple[int, int, str | None], ...]:
-        """Returns which gateway takes which destinations of a class, None where packets go their ordinary way.
-
-        The longest prefix that holds a destination decides; of equal ones that of the policy of higher precedence, and
-        inside of a policy the exclusion (semantics.md §5).
-        """
-        if (key, family) not in self._decisions:
-            table: dict[tuple[int, int], str | None] = {}
-            for name in key:
-                for network, gateway in _entries(self.policies[name]):
-                    if network.version == family:
-                        table.setdefault((network.prefixlen, int(network.network_address)), gateway)
-            self._decisions[key, family] = tuple(_decide(table, family))
-        return self._decisions[key, family]
-
-    def spans(self, node: str, key: Key, family: Family, *, local: bool) -> tuple[Span, ...]:
+    def spans(self, node: str, item: Class, family: Family, *, local: bool) -> tuple[Span, ...]:
         """Returns the verdicts of a node on the destinations of a class, neighbours of one verdict joined."""
-        decisions = self.decisions(key, family)
-        verdicts = tuple(self._verdict(node, gateway, family, local=local) for _, _, gateway in decisions)
-        found = self._spans.get((key, family, verdicts))
+        decisions = self._decider.decide(item, family)
+        verdicts = tuple(self._verdict(node, item, gateway, family, local=local) for _, _, gateway in decisions)
+        found = self._spans.get((item, family, verdicts))
         if found is None:
             joined: list[Span] = []
             for (low, high, _), verdict in zip(decisions, verdicts, strict=True):
@@ -168,7 +159,7 @@ class Claims:
                     joined[-1] = (joined[-1][0], high, verdict)
                 else:
                     joined.append((low, high, verdict))
-            found = self._spans[key, family, verdicts] = tuple(joined)
+            found = self._spans[item, family, verdicts] = tuple(joined)
         return found
 
     def texts(self, spans: tuple[Span, ...], family: Family) -> dict[str, str]:
@@ -178,32 +169,35 @@ class Claims:
             self._texts[spans] = {format_range(make(low), make(high)): verdict for low, high, verdict in spans}
         return self._texts[spans]
 
-    def _verdict(self, node: str, gateway: str | None, family: Family, *, local: bool) -> str:
+    def _verdict(self, node: str, item: Class, gateway: str | None, family: Family, *, local: bool) -> str:
         if gateway is None:
             # Another node's packet has no business to leave by this one unless a gateway of ours takes it.
             return RETURN if local else STRAY
-        master = self.gateways[gateway].active_node_name
-        if local and master is None:
+        if item.contest:
+            return CONTESTED
+        if not local or (self._masters.get(gateway) == node and gateway in self.served(node)):
+            here = self.served(node).get(gateway)
+            if here is None:
+                return STRAY
+            return f"goto {chain_name('gateway', gateway)}" if here.has_source(family) else NO_SOURCE
+        return self._verdict_away(node, self._masters.get(gateway), gateway, family)
+
+    def _verdict_away(self, node: str, master: str | None, gateway: str, family: Family) -> str:
+        if master is None:
             return NO_GATEWAY
-        if local and master is not None and master != node:
-            there = self.served(master)[gateway]
-            if not there.has_source(family):
-                return NO_SOURCE
-            reached = self.next_hop(node, master, family) is not None
-            return f"goto {chain_name('to', master)}" if reached else NO_NEXT_HOP
-        here = self.served(node).get(gateway)
-        if here is None:
-            return STRAY
-        return f"goto {chain_name('gateway', gateway)}" if here.has_source(family) else NO_SOURCE
+        if not self._suitable[master][gateway].has_source(family):
+            return NO_SOURCE
+        reached = master in self.next_hop_nodes(node) and self.next_hop(node, master, family) is not None
+        return f"goto {chain_name('to', master)}" if reached else NO_NEXT_HOP
 
     def count(self) -> int:
         """Returns how many classes of (workload, destination) there are on all nodes."""
         total = 0
         for node in self.cluster.nodes:
             for local, classes in ((True, self.local(node)), (False, self.remote(node))):
-                for key, members in classes.items():
+                for item, members in classes.items():
                     families = {Family(ip_address(a).version) for workload in members for a in workload.addresses}
-                    total += sum(len(self.spans(node, key, family, local=local)) for family in families)
+                    total += sum(len(self.spans(node, item, family, local=local)) for family in families)
         return total
 
     def is_cluster(self, address: Address) -> bool:
@@ -258,15 +252,15 @@ class Claims:
 
     def example(self, node: str, verdict: str, *, local: bool = True) -> Example | None:
         """Returns a packet on which the verdict of a node is this one, outside of the cluster if there is one."""
-        for key, members in (self.local(node) if local else self.remote(node)).items():
+        for item, members in (self.local(node) if local else self.remote(node)).items():
             for workload in members:
                 for address in map(ip_address, workload.addresses):
-                    for low, high, found in self.spans(node, key, Family(address.version), local=local):
+                    for low, high, found in self.spans(node, item, Family(address.version), local=local):
                         if found == verdict:
-                            return self.show(workload, address, low, high)
+                            return self.show(item, workload, address, low, high)
         return None
 
-    def show(self, workload: WorkloadReport, source: Address, low: int, high: int) -> Example:
+    def show(self, item: Class, workload: WorkloadReport, source: Address, low: int, high: int) -> Example:
         """Returns a packet of a workload to a destination from low to high, outside of the cluster if there is one."""
         family = Family(source.version)
         make = type(family.everything.network_address)
@@ -274,42 +268,23 @@ class Claims:
         outside = (make(n) for n in candidates if low <= n <= high and not self.is_cluster(make(n)))
         destination = next(outside, make(low))
         name = f"{workload.namespace}/{workload.name}"
-        return Example(name, workload.node, source, destination, self._fate(workload, destination))
+        return Example(name, workload.node, source, destination, self._fate(item, workload.node, destination))
 
-    def _fate(self, workload: WorkloadReport, destination: Address) -> str:
+    def _fate(self, item: Class, node: str, destination: Address) -> str:
         if self.is_cluster(destination):
             return "go its ordinary way: the destination is inside the cluster"
         family = Family(destination.version)
-        spans = self.decisions(workload.policies, family)
-        gateway = next(found for low, high, found in spans if low <= int(destination) <= high)
+        decisions = self._decider.decide(item, family)
+        gateway = next(found for low, high, found in decisions if low <= int(destination) <= high)
         if gateway is None:
             return "go its ordinary way"
-        verdict = self._verdict(workload.node, gateway, family, local=True)
-        report = self.gateways[gateway]
-        if verdict in (NO_GATEWAY, NO_SOURCE, NO_NEXT_HOP) or report.active_node_name is None:
-            return f"be dropped ({verdict.removeprefix('goto ')})"
-        source = report.sources[report.active_node_name]
-        address = source.ipv4 if family is Family.IPV4 else source.ipv6
-        shown = address or f"the address of {source.interface}"
-        return f"leave by gateway {gateway}, node {report.active_node_name}, with source {shown}"
-
-
-def _entries(policy: PolicyReport) -> Iterator[tuple[Network, str | None]]:
-    yield from ((ip_network(text), None) for text in policy.excluded_cidrs)
-    yield from ((ip_network(text), policy.gateway) for text in policy.destination_cidrs)
-
-
-def _decide(table: Mapping[tuple[int, int], str | None], family: Family) -> Iterable[tuple[int, int, str | None]]:
-    lengths = sorted({length for length, _ in table}, reverse=True)
-    edges = {0}
-    for length, number in table:
-        edges.update((number, number + (1 << family.bits - length)))
-    starts = sorted(edges - {1 << family.bits})
-    ends = [*(start - 1 for start in starts[1:]), (1 << family.bits) - 1]
-    for low, high in zip(starts, ends, strict=True):
-        # Between two edges all destinations lie in the same prefixes.
-        prefixes = ((length, low >> family.bits - length << family.bits - length) for length in lengths)
-        yield low, high, next((table[prefix] for prefix in prefixes if prefix in table), None)
+        verdict = self._verdict(node, item, gateway, family, local=True)
+        master = self._masters.get(gateway)
+        if verdict in _DROPS or master is None or gateway not in self.served(master):
+            return "be dropped" + (f" ({verdict.removeprefix('goto ')})" if verdict in _DROPS else "")
+        served = self.served(master)[gateway]
+        source = served.addresses.get(family) or f"the address of {served.source.interface}"
+        return f"leave by gateway {gateway}, node {master}, with source {source}"
 
 
 def _texts(networks: Iterable[Network]) -> Ranges:

@@ -7,7 +7,8 @@ from ipaddress import ip_address
 from bundle.model import WorkloadReport
 from bundle.ruleset import format_range
 from compiler.model import Address, Family
-from compiler.verify.claims import RETURN, STRAY, Key, Span
+from compiler.verify.claims import RETURN, STRAY, Span
+from compiler.verify.decisions import Class
 from compiler.verify.forms import LooksUp, form_of
 from compiler.verify.intervals import bounds, difference
 from compiler.verify.scope import Scope
@@ -21,7 +22,7 @@ class _Member:
     """A workload of a class, as the node under examination sees it."""
 
     workload: WorkloadReport
-    key: Key
+    item: Class
     local: bool
 
 
@@ -43,19 +44,19 @@ def check_classes(scope: Scope) -> None:
             scope.fail(f"map route{family.value} decides for class 0x{number:08x}, to which nothing leads")
 
 
-def _chains(scope: Scope) -> dict[tuple[str, Key, bool], _Member]:
+def _chains(scope: Scope) -> dict[tuple[str, Class, bool], _Member]:
     """Returns the chains to which workloads lead, each with a workload of each class that does."""
-    chains: dict[tuple[str, Key, bool], _Member] = {}
+    chains: dict[tuple[str, Class, bool], _Member] = {}
     sources = {**scope.ruleset.sets["source4"].elements, **scope.ruleset.sets["source6"].elements}
     for local, classes in ((True, scope.local), (False, scope.remote)):
-        for key, members in classes.items():
+        for item, members in classes.items():
             for workload in members:
                 for address in workload.addresses:
                     verdict = sources.pop(address, None)
                     if verdict is None:
-                        _fail_source(scope, _Member(workload, key, local), address, f"lacks {address}")
-                    elif (chain := (verdict.removeprefix("goto "), key, local)) not in chains:
-                        chains[chain] = _Member(workload, key, local)
+                        _fail_source(scope, _Member(workload, item, local), address, f"lacks {address}")
+                    elif (chain := (verdict.removeprefix("goto "), item, local)) not in chains:
+                        chains[chain] = _Member(workload, item, local)
     for address in sources:
         scope.fail(f"map source decides for {address}, which is no workload's that concerns this node")
     return chains
@@ -64,9 +65,9 @@ def _chains(scope: Scope) -> dict[tuple[str, Key, bool], _Member]:
 def _fail_source(scope: Scope, member: _Member, text: str, what: str) -> None:
     source = ip_address(text)
     family = Family(source.version)
-    spans = scope.claims.spans(scope.node, member.key, family, local=member.local)
+    spans = scope.claims.spans(scope.node, member.item, family, local=member.local)
     low, high, _ = next((span for span in spans if span[2] not in (RETURN, STRAY)), spans[0])
-    scope.fail(f"map source{family.value} {what}", scope.claims.show(member.workload, source, low, high))
+    scope.fail(f"map source{family.value} {what}", scope.claims.show(member.item, member.workload, source, low, high))
 
 
 def _routes(scope: Scope) -> Routes:
@@ -79,21 +80,19 @@ def _routes(scope: Scope) -> Routes:
 
 
 def _check_class(scope: Scope, member: _Member, family: Family, found: Mapping[str, str]) -> None:
-    members = (scope.local if member.local else scope.remote)[member.key]
+    members = (scope.local if member.local else scope.remote)[member.item]
     pairs = ((workload, address) for workload in members for address in map(ip_address, workload.addresses))
     holder = next(((workload, address) for workload, address in pairs if address.version == family), None)
     if holder is None:
         if found:
             scope.fail(f"map route{family.value} decides for workloads that have no address of this family")
         return
-    spans = scope.claims.spans(scope.node, member.key, family, local=member.local)
+    spans = scope.claims.spans(scope.node, member.item, family, local=member.local)
     if found != scope.claims.texts(spans, family):
-        _explain(scope, spans, found, *holder)
+        _explain(scope, spans, found, _Member(holder[0], member.item, member.local), holder[1])
 
 
-def _explain(
-    scope: Scope, spans: Iterable[Span], found: Mapping[str, str], workload: WorkloadReport, source: Address
-) -> None:
+def _explain(scope: Scope, spans: Iterable[Span], found: Mapping[str, str], member: _Member, source: Address) -> None:
     """Says where what a class's elements decide differs from what it must be."""
     family = Family(source.version)
     make = type(family.everything.network_address)
@@ -109,6 +108,6 @@ def _explain(
             others = {other for a, b, other in elements if a <= end and b >= start}
             shown = format_range(make(start), make(end))
             message = f"{name} must say {verdict} of {shown}, and says {' or '.join(sorted(others)) or 'nothing'}"
-            scope.fail(message, scope.claims.show(workload, source, start, end))
+            scope.fail(message, scope.claims.show(member.item, member.workload, source, start, end))
     if len(scope.failures) == before:
         scope.fail(f"{name} says the same as it must in other elements, or of some destinations twice")

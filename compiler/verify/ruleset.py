@@ -2,15 +2,17 @@
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from ipaddress import ip_address
 
 from bundle.directory import NodePart
+from bundle.model import WorkloadReport
 from bundle.ruleset import format_range
 from compiler.model import Address, Family
-from compiler.verify.claims import NO_GATEWAY, NO_NEXT_HOP, NO_SOURCE, Claims
+from compiler.verify.claims import CONTESTED, NO_GATEWAY, NO_NEXT_HOP, NO_SOURCE, Claims
 from compiler.verify.classes import check_classes
+from compiler.verify.decisions import Class
 from compiler.verify.failure import Example, Failure
 from compiler.verify.forms import Drops, form_of
 from compiler.verify.intervals import bounds, difference
@@ -76,7 +78,8 @@ def _check_chains(scope: Scope, as_written: bool) -> None:
     for name in sorted(targets - {chain.name for chain in skeleton}):
         if name not in scope.ruleset.chains or form_of(scope.ruleset.chains[name]) is None:
             scope.fail(f"chain {name}, to which packets are sent, does none of the things that there are")
-    for verdict in (NO_GATEWAY, NO_SOURCE, NO_NEXT_HOP):
+    contested = [CONTESTED] if any(item.contest for item in scope.local) else []
+    for verdict in (NO_GATEWAY, NO_SOURCE, NO_NEXT_HOP, *contested):
         scope.form(verdict.removeprefix("goto "), Drops, partial(scope.example, verdict))
 
 
@@ -114,15 +117,21 @@ def _compare(
 
 def _inside_example(scope: Scope, destination: Address) -> Example | None:
     """A packet to an address that is, or should be, inside of the cluster."""
-    members = itertools.chain(*scope.local.values(), *scope.remote.values())
-    pairs = ((workload, source) for workload in members for source in map(ip_address, workload.addresses))
     number = int(destination)
-    found = (scope.claims.show(w, a, number, number) for w, a in pairs if a.version == destination.version)
-    return next(found, None)
+    for item, workload in itertools.chain(_members(scope.local), _members(scope.remote)):
+        for source in map(ip_address, workload.addresses):
+            if source.version == destination.version:
+                return scope.claims.show(item, workload, source, number, number)
+    return None
 
 
 def _stray_example(scope: Scope, source: Address) -> Example | None:
     """A packet from an address that is, or should be, one of another node's workload."""
-    members = itertools.chain(*scope.claims.classes.values())
-    holder = next((w for w in members if str(source) in w.addresses and w.node != scope.node), None)
-    return scope.claims.show(holder, source, 0, (1 << source.max_prefixlen) - 1) if holder else None
+    for item, workload in _members(scope.claims.classes):
+        if str(source) in workload.addresses and workload.node != scope.node:
+            return scope.claims.show(item, workload, source, 0, (1 << source.max_prefixlen) - 1)
+    return None
+
+
+def _members(classes: Mapping[Class, Iterable[WorkloadReport]]) -> Iterator[tuple[Class, WorkloadReport]]:
+    return ((item, workload) for item, members in classes.items() for workload in members)

@@ -36,5 +36,6 @@ def _written(world: World) -> Skeleton:
         translations=(masquerading,) if world.masquerades else (),
         routing=Routing("", (), (), (answer,) if world.answers else (), (), ()),
         addresses=Addresses("", ()),
+        contested=False,
     )
     return skeleton_of(parse(render(plan), f"{TABLE_FAMILY} {TABLE_NAME}"))[0]
