@@ -45,7 +45,7 @@ class Links:
             self._missing.add((node.name, master, family))
             message = (
                 f"node {node.name} and gateway node {master} do not both have an IPv{family.value} InternalIP, so "
-                f"IPv{family.value} traffic from {node.name} to that gateway is dropped"
+                f"IPv{family.value} traffic from {node.name} to that gateway is dropped; give both one"
             )
             self._findings.warning("EG404", node.place.at("status", "addresses"), message)
         return False

@@ -14,6 +14,7 @@ from compiler.model import Cluster
 from compiler.pack import pack
 from compiler.plan import plan
 from compiler.resolve import resolve
+from compiler.review import review
 from compiler.source import Document, read_documents
 from compiler.validate import validate
 
@@ -60,9 +61,9 @@ def understand(sources: Sources, findings: tuple[Diagnostic, ...] = ()) -> Readi
 
 def compile_cluster(cluster: Cluster) -> Compiled:
     """Compiles a valid cluster to the files of a bundle."""
-    resolved, findings = resolve(cluster)
-    elections, faults = elect(cluster.gateways, resolved.suitability)
-    findings += faults
+    resolved = resolve(cluster)
+    findings = review(cluster, resolved)
+    elections = elect(cluster.gateways, resolved.suitability)
     plans, faults = plan(cluster, resolved, elections)
     findings += faults
     files = None if has_errors(findings) else pack(cluster, resolved, elections, plans)

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeVar
 from pydantic import BaseModel
 
 from compiler.diagnostics import Place
-from compiler.findings import Findings, network_key
+from compiler.findings import Findings, listed, network_key
 from compiler.inputs import kubernetes
 from compiler.inputs.base import Condition
 from compiler.load import Loaded, Object
@@ -89,7 +89,7 @@ def read_snapshot(loaded: Loaded, config: Config, findings: Findings) -> Snapsho
         item.name: read.metadata.labels for item, read in _each(loaded, "Namespace", kubernetes.Namespace, findings)
     }
     workload_ranges, own_ranges = _ranges(loaded, nodes, config, findings)
-    _check_addresses(workloads, findings)
+    _check_addresses(workloads, loaded, findings)
     _check_nodes(workloads, nodes, findings)
     cluster_ranges = collapse((*own_ranges, *config.extra_cidrs))
     return Snapshot(nodes, workloads, tuple(agents), namespaces, workload_ranges, own_ranges, cluster_ranges)
@@ -120,7 +120,9 @@ def _node(item: Object, read: kubernetes.Node, network: NodeNetwork | None, find
     ]
     internal = findings.addresses((text, at) for kind, text, at in texts if kind == "InternalIP")
     external = findings.addresses((text, at) for kind, text, at in texts if kind == "ExternalIP")
-    cidrs = read.spec.pod_cidrs or ([read.spec.pod_cidr] if read.spec.pod_cidr else [])
+    cidrs = list(listed(read.spec.pod_cidrs, place.at("spec", "podCIDRs")))
+    if not cidrs and read.spec.pod_cidr:
+        cidrs = [(read.spec.pod_cidr, place.at("spec", "podCIDR"))]
     return Node(
         name=item.name,
         labels=read.metadata.labels,
@@ -129,7 +131,7 @@ def _node(item: Object, read: kubernetes.Node, network: NodeNetwork | None, find
         deleting=read.metadata.deletion_timestamp is not None,
         internal_ips=_by_family(internal),
         addresses=(*internal, *external),
-        pod_cidrs=findings.ranges(cidrs, place.at("spec", "podCIDRs")),
+        pod_cidrs=findings.ranges(cidrs),
         network=network,
         place=place,
     )
@@ -155,7 +157,9 @@ def _network(item: Object, read: kubernetes.NodeNetworkState, findings: Findings
         except TextError:
             continue  # OVS patch ports and the like: no gateway can name it
         if entry.name in interfaces:
-            message = f"node {item.name} lists interface {entry.name} twice; the last one counts"
+            message = (
+                f"node {item.name} lists interface {entry.name} twice, and the last one counts; leave out one of them"
+            )
             findings.warning("EG311", at.at("name"), message)
         interfaces[entry.name] = Interface(entry.name, _interface_addresses(entry, at, findings))
     routes = read.status.current_state.routes.running
@@ -186,7 +190,7 @@ def _interface_addresses(
             if address is None:
                 continue
             if not 0 <= item.prefix_length <= address.max_prefixlen:
-                message = f"must be 0 to {address.max_prefixlen}, not {item.prefix_length}"
+                message = f"{item.prefix_length} is out of range; write 0 to {address.max_prefixlen}"
                 findings.error("EG215", at.at("prefix-length"), message)
                 continue
             result.append(InterfaceAddress(address, item.prefix_length))
@@ -285,17 +289,32 @@ def _migrating(pods: list[_Pod]) -> list[Workload]:
     return kept
 
 
-def _check_addresses(workloads: tuple[Workload, ...], findings: Findings) -> None:
+def _check_addresses(workloads: tuple[Workload, ...], loaded: Loaded, findings: Findings) -> None:
     holders: dict[Address, Workload] = {}
+    clashes = []
     for workload in workloads:
         for address in workload.addresses.values():
             first = holders.setdefault(address, workload)
             if first is not workload:
-                message = (
-                    f"{workload.kind} {workload.key} has the address {address} of {first.kind} {first.key}; "
-                    "take a new snapshot, or remove the stale one"
-                )
-                findings.error("EG304", workload.place.at("status"), message)
+                clashes.append((workload, address, first))
+    objects = {item.place: item for item in loaded.objects} if clashes else {}
+    for workload, address, first in clashes:
+        message = (
+            f"{workload.kind} {workload.key} has the address {address} of {first.kind} {first.key}; "
+            "take a new snapshot, or remove the stale one"
+        )
+        findings.error("EG304", _address_place(objects[workload.place], address), message)
+
+
+def _address_place(item: Object, address: Address) -> Place:
+    """Finds where a workload's object gives an address, which the workload itself does not keep."""
+    status, place = item.data["status"], item.place.at("status")
+    if item.kind == "VirtualMachine":
+        return place.at("ipAddress")
+    for index, entry in enumerate(status.get("podIPs") or ()):
+        if entry.get("ip") and parse_address(entry["ip"]) == address:
+            return place.at("podIPs", index, "ip")
+    return place.at("podIP")
 
 
 def _check_nodes(workloads: tuple[Workload, ...], nodes: Mapping[str, Node], findings: Findings) -> None:
@@ -307,7 +326,8 @@ def _check_nodes(workloads: tuple[Workload, ...], nodes: Mapping[str, Node], fin
         first = group[0]
         more = f" and {len(group) - 1} more" if len(group) > 1 else ""
         message = (
-            f"{first.kind} {first.key}{more} runs on node {name}, which is not in the input: no rules are made for it"
+            f"{first.kind} {first.key}{more} runs on node {name}, which is not in the input, so no rules are made for "
+            "it; add the node"
         )
         part = "status" if first.kind == "VirtualMachine" else "spec"
         findings.warning("EG312", first.place.at(part, "nodeName"), message)
@@ -320,10 +340,10 @@ def _ranges(
     machines: set[Network] = set()
     for item, module in _each(loaded, "ModuleConfig", kubernetes.ModuleConfig, findings):
         place = item.place.at("spec", "settings", "virtualMachineCIDRs")
-        machines.update(findings.ranges(module.spec.settings.virtual_machine_cidrs, place))
+        machines.update(findings.ranges(listed(module.spec.settings.virtual_machine_cidrs, place)))
     services = {*config.service_cidrs}
     for item, service in _each(loaded, "ServiceCIDR", kubernetes.ServiceCIDR, findings):
-        services.update(findings.ranges(service.spec.cidrs, item.place.at("spec", "cidrs")))
+        services.update(findings.ranges(listed(service.spec.cidrs, item.place.at("spec", "cidrs"))))
     if nodes and not pods:
         place = next(iter(nodes.values())).place.at("spec", "podCIDRs")
         message = (

@@ -34,6 +34,7 @@ COMPILER = {
     "intervals": "model",
     "selectors": "model",
     "suitability": "model",
+    "hints": "model selectors text",
     "naming": "",
     "nodeplan": "model",
     "resources": "",
@@ -45,12 +46,13 @@ COMPILER = {
     "inputs.kubernetes": "inputs.base",
     # the stages
     "source": "diagnostics",
-    "load": "diagnostics source",
+    "load": "diagnostics source text",
     "shape": "diagnostics load text source",
     "snapshot": "diagnostics findings inputs.base inputs.kubernetes load model shape text",
     "validate": "diagnostics findings inputs.egress load model shape snapshot text selectors",
-    "resolve": "diagnostics findings intervals model selectors suitability",
-    "elect": "diagnostics findings model suitability",
+    "resolve": "intervals model selectors snapshot suitability",
+    "review": "diagnostics findings hints intervals model resolve selectors suitability",
+    "elect": "model suitability",
     "links": "diagnostics findings model suitability",
     "routes": "links model nodeplan suitability",
     "plan": "diagnostics elect findings intervals links model naming nodeplan resolve routes snapshot suitability",
@@ -58,7 +60,7 @@ COMPILER = {
     "pack": "elect model nodeplan render resolve",
     # the edge to the disk, and the stages in their order
     "files": "diagnostics",
-    "pipeline": "diagnostics elect files load model pack plan resolve source validate",
+    "pipeline": "diagnostics elect files load model pack plan resolve review source validate",
     # questions about a bundle
     "evaluate": "model",
     "trace": "evaluate model",
