@@ -12,11 +12,20 @@ from compiler import cases, report
 from compiler.diagnostics import Diagnostic, Severity
 from compiler.explain import Explainer, ExplainError
 from compiler.files import OutputError, read_sources, write_bundle
+from compiler.github import findings_github
 from compiler.pipeline import Compiled, Reading, compile_cluster, read_cluster, sort, understand
+from compiler.sarif import findings_sarif
 
 OK: Final = 0
 FAILED: Final = 1
 BAD_INPUT: Final = 2
+
+_FORMS: Final = {
+    "text": report.findings_text,
+    "json": report.findings_json,
+    "sarif": findings_sarif,
+    "github": findings_github,
+}
 
 
 def compile_inputs(arguments: argparse.Namespace) -> int:
@@ -40,8 +49,7 @@ def check(arguments: argparse.Namespace) -> int:
     findings = reading.findings
     if reading.cluster is not None:
         findings = sort(findings + compile_cluster(reading.cluster).findings)
-    form = report.findings_json if arguments.format == "json" else report.findings_text
-    sys.stdout.write(form(findings, reading.sources))
+    sys.stdout.write(_FORMS[arguments.format](findings, reading.sources))
     _say_counts(findings)
     return BAD_INPUT if report.count(findings, Severity.ERROR) else OK
 

@@ -1,4 +1,4 @@
-"""Findings and results as text and JSON, for people and for programs."""
+"""Findings and results as text and JSON, for people and for programs; `sarif` and `github` have further forms."""
 
 import json
 import unicodedata

@@ -68,8 +68,10 @@ COMPILER = {
     "cases": "diagnostics explain inputs.base load shape source",
     "positions": "diagnostics source",
     "report": "diagnostics source positions",
+    "sarif": "diagnostics report source",
+    "github": "diagnostics report source",
     # the command line
-    "commands": "cases diagnostics explain files pipeline report",
+    "commands": "cases diagnostics explain files github pipeline report sarif",
     "cli": "",
 }
 TABLES = {"bundle": BUNDLE, "compiler": COMPILER}
