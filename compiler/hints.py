@@ -6,8 +6,10 @@ only when there is a finding to make, so that a cluster in order does not pay fo
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
+from compiler.diagnostics import Place
 from compiler.model import Labels, Requirement, Selector
 from compiler.selectors import NAMESPACE_LABELS_PREFIX, holds
 from compiler.text import closest
@@ -26,20 +28,20 @@ class Labelled:
             for key, value in labels.items():
                 self._holders.setdefault(key, {}).setdefault(value, []).append(number)
 
-    def why_none(self, requirements: Sequence[Requirement]) -> tuple[Requirement | None, str]:
+    def why_none(self, requirements: Sequence[Requirement]) -> tuple[Place | None, str]:
         """Tells why nothing fulfils all of the requirements.
 
         Args:
             requirements: What is asked; keys of Namespace labels with the prefix of their pseudo-labels.
 
         Returns:
-            The requirement to blame, None if there is none, and a sentence.
+            The place of the requirement to blame, None if there is none, and a sentence.
         """
         if not self._sets:
             return None, f"the input has no {self._what} that counts; add what `kubectl get -A -o yaml` prints of them"
         for requirement in requirements:
             if not self._has_any(requirement):
-                return requirement, self._miss(requirement, self._holders, "")
+                return self._place(requirement), self._miss(requirement, self._holders, "")
         failing: dict[Requirement, list[int]] = {}
         for number in self._candidates(requirements):
             missed = [item for item in requirements if not holds(item, self._sets[number])]
@@ -52,7 +54,11 @@ class Labelled:
         for number in failing[blamed]:
             for key, value in self._sets[number].items():
                 present.setdefault(key, Counter())[value] += 1
-        return blamed, self._miss(blamed, present, " that has the rest")
+        return self._place(blamed), self._miss(blamed, present, " that has the rest")
+
+    def _place(self, requirement: Requirement) -> Place:
+        """Returns the key where it is the key that nothing has."""
+        return replace(requirement.place, of_key=requirement.key not in self._holders)
 
     def _count(self, key: str) -> int:
         return sum(len(numbers) for numbers in self._holders.get(key, {}).values())
@@ -89,11 +95,14 @@ class Labelled:
         if requirement.operator in ("NotIn", "DoesNotExist"):
             return f"every {place} has {_shown(requirement, key)}; leave this requirement out"
         near = self._near(requirement, present, prefix)
-        if near is None and requirement.operator == "In":
-            values = sorted(present.get(requirement.key, ()))
-            if 0 < len(values) <= _FEW:
-                near = " or ".join(f"{key}={value}" for value in values)
-        return f"no {place} has {_shown(requirement, key)}" + (f"; did you mean {near}?" if near else "")
+        values = sorted(present.get(requirement.key, ()))
+        if near is not None:
+            hint = f"; did you mean {near}?"
+        elif 0 < len(values) <= _FEW:
+            hint = f", only {' or '.join(f'{key}={value}' for value in values)}"
+        else:
+            hint = ""
+        return f"no {place} has {_shown(requirement, key)}{hint}"
 
     @staticmethod
     def _near(requirement: Requirement, present: Mapping[str, Iterable[str]], prefix: str) -> str | None:

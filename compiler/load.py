@@ -113,8 +113,8 @@ def _identify(data: Data, place: Place) -> Object | Diagnostic | None:  # noqa: 
         return None
     if data["kind"] == "EgressCompilerConfig" and not metadata:
         return Object("EgressCompilerConfig", "", "", data, place)
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
-        return error("EG201", place.at("metadata", "name"), f"this {data['kind']} has no name; give it metadata.name")
+    if (fault := _check_name(data, place)) is not None:
+        return fault
     # Of the kinds that are read, these two have namespaces; a namespace given to another means nothing.
     namespaced = data["kind"] in ("Pod", "VirtualMachine")
     namespace = metadata.get("namespace", "default") if namespaced else None
@@ -130,7 +130,21 @@ def _check_type(data: dict[str, Data], place: Place) -> Diagnostic | None:
         if data.get(field) is None:
             return error("EG105", place, f"{field} is missing; give whole Kubernetes objects")
         if not isinstance(data[field], str):
-            return error("EG105", place.at(field), f"{field} must be a text, such as v1 or Pod")
+            return error("EG105", place.at(field), f"must be a text such as {'v1' if field == 'apiVersion' else 'Pod'}")
+    return None
+
+
+def _check_name(data: dict[str, Data], place: Place) -> Diagnostic | None:
+    metadata = data.get("metadata")
+    if metadata is None or (isinstance(metadata, dict) and metadata.get("name") is None):
+        where = place if metadata is None else place.at("metadata")
+        return error("EG201", where, f"this {data['kind']} has no name; give it metadata.name")
+    if not isinstance(metadata, dict):
+        return error("EG202", place.at("metadata"), "must be a mapping")
+    if not isinstance(metadata["name"], str) or not metadata["name"]:
+        return error(
+            "EG202", place.at("metadata", "name"), "must be a text that is not empty; put quotes around a number"
+        )
     return None
 
 

@@ -43,9 +43,10 @@ def _warn_unused_selectors(cluster: Cluster, resolved: Resolved, findings: Findi
                 continue
             if labelled is None:
                 labelled = _labelled_workloads(cluster)
-            blamed, why = labelled.why_none(of_workloads(entry))
-            place = blamed.place if blamed else entry.place
-            findings.warning(code, place, f"EgressGatewayPolicy {policy.name} selects nothing by this: {why}")
+            place, why = labelled.why_none(of_workloads(entry))
+            findings.warning(
+                code, place or entry.place, f"EgressGatewayPolicy {policy.name} selects nothing by this: {why}"
+            )
 
 
 def _labelled_workloads(cluster: Cluster) -> Labelled:
@@ -186,8 +187,10 @@ def _warn_unserved(cluster: Cluster, suitability: Mapping[str, Mapping[str, Suit
         else:
             labelled = labelled or Labelled("node", [node.labels for node in cluster.nodes.values()])
             asked = sorted(gateway.node_selector.items())
-            blamed, why = labelled.why_none([Requirement(key, "In", (value,), place.at(key)) for key, value in asked])
-            place, why = (blamed.place if blamed else place), f": {why}"
+            blamed, missing = labelled.why_none(
+                [Requirement(key, "In", (value,), place.at(key)) for key, value in asked]
+            )
+            place, why = blamed or place, f": {missing}"
         message = f"EgressGateway {name} has no suitable node, so its traffic is dropped{why}"
         findings.warning("EG306", place, message)
 

@@ -99,7 +99,7 @@ def _gateway(item: Object, read: egress.EgressGateway, findings: Findings) -> Ga
         _check_label(key, value, place.at("nodeSelector", key), findings)
     if len(item.name.encode()) > _NODE_LABEL_LIMIT:
         message = (
-            f"over {_NODE_LABEL_LIMIT} bytes it breaks the label that Deckhouse puts on the node; write a shorter one"
+            f"more than {_NODE_LABEL_LIMIT} bytes break the label that Deckhouse puts on the node; write a shorter one"
         )
         findings.warning("EG214", item.place.at("metadata", "name"), message)
     source, where = read.spec.source_ip, place.at("sourceIP")

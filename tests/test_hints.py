@@ -1,5 +1,7 @@
 """Why a selector selects nothing: the requirement to blame, and the near miss."""
 
+from dataclasses import replace
+
 import pytest
 
 from compiler.diagnostics import Place
@@ -33,7 +35,7 @@ def requirement(text: str) -> Requirement:
         (["aps=backend"], 0, "no workload has aps=backend; did you mean app=backend?"),
         (["aps=nothing"], 0, "no workload has aps=nothing; did you mean app?"),
         (["app in (x, frontent)"], 0, "no workload has app in (x, frontent); did you mean app=frontend?"),
-        (["app=zzz"], 0, "no workload has app=zzz; did you mean app=backend or app=frontend?"),
+        (["app=zzz"], 0, "no workload has app=zzz, only app=backend or app=frontend"),
         (["colour"], 0, "no workload has the label colour"),
         (["teir"], 0, "no workload has the label teir; did you mean tier?"),
         (["io.kubernetes.pod.namespace=shpo"], 0,
@@ -45,7 +47,7 @@ def requirement(text: str) -> Requirement:
         (["!app"], 0, "every workload has the label app; leave this requirement out"),
         (["app notin (backend, frontend)"], 0,
          "every workload has app in (backend, frontend); leave this requirement out"),
-        (["app=backend", "tier=edge"], 0, "no workload that has the rest has app=backend; did you mean app=frontend?"),
+        (["app=backend", "tier=edge"], 0, "no workload that has the rest has app=backend, only app=frontend"),
         (["app=backend", "tier notin (web)"], 1,
          "every workload that has the rest has tier=web; leave this requirement out"),
         (["app=backend", "io.kubernetes.pod.namespace=shop", "tier=web"], 1,
@@ -57,7 +59,16 @@ def test_the_requirement_to_blame_and_its_near_miss(asked: list[str], blamed: in
 
     found = Labelled("workload", [BACKEND, FRONTEND]).why_none(requirements)
 
-    assert (requirements[blamed], expected) == found
+    place = requirements[blamed].place
+    assert (place, expected) == (found[0] and replace(found[0], of_key=False), found[1])
+
+
+@pytest.mark.parametrize(("asked", "of_key"), [("app=backnd", False), ("aps=backend", True), ("aps", True)])
+def test_a_key_that_nothing_has_is_itself_to_blame(asked: str, of_key: bool) -> None:
+    place, _ = Labelled("workload", [BACKEND, FRONTEND]).why_none([requirement(asked)])
+
+    assert place is not None
+    assert place.of_key == of_key
 
 
 def test_no_single_requirement_is_to_blame() -> None:

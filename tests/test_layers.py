@@ -34,7 +34,7 @@ COMPILER = {
     "intervals": "model",
     "selectors": "model",
     "suitability": "model",
-    "hints": "model selectors text",
+    "hints": "diagnostics model selectors text",
     "naming": "",
     "nodeplan": "model",
     "resources": "",

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from node_tree import composed
 
 from compiler.diagnostics import Place
 from compiler.positions import find_positions
@@ -29,24 +30,6 @@ def paths(data: Any, at: Path = ()) -> list[Path]:  # noqa: ANN401  # YAML
     found = [at] if at else []
     entries = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     return found + [path for key, value in entries for path in paths(value, (*at, key))]
-
-
-def position(text: str, index: int) -> Position:
-    return Position(text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index))
-
-
-def composed(text: str, node: Any, data: Any, place: Place) -> Position:  # noqa: ANN401  # PyYAML has no types
-    """Where a place is by the node tree: values where they begin, what spans lines or is empty at its key."""
-    key = node
-    for part in place.path:
-        if isinstance(data, dict):
-            key, node = node.value[list(data).index(part)]
-        else:
-            node = key = node.value[part]
-        data = data[part]
-    empty = node.start_mark.index == node.end_mark.index
-    by_key = place.of_key or empty or not isinstance(node, yaml.ScalarNode)
-    return position(text, (key if by_key else node).start_mark.index)
 
 
 def yaml_text(documents: list[Any], *, flow: bool, width: int) -> str:
