@@ -4,7 +4,6 @@ In: requirements, and the labels of all that could be selected. Out: the require
 only when there is a finding to make, so that a cluster in order does not pay for an index of its labels.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -42,19 +41,20 @@ class Labelled:
         for requirement in requirements:
             if not self._has_any(requirement):
                 return self._place(requirement), self._miss(requirement, self._holders, "")
-        failing: dict[Requirement, list[int]] = {}
-        for number in self._candidates(requirements):
-            missed = [item for item in requirements if not holds(item, self._sets[number])]
-            if len(missed) == 1:
-                failing.setdefault(missed[0], []).append(number)
-        if not failing:
-            return None, f"no {self._what} has more than a part of what is asked; leave something out"
-        blamed = max(requirements, key=lambda item: len(failing.get(item, ())))
-        present: dict[str, Counter[str]] = {}
-        for number in failing[blamed]:
-            for key, value in self._sets[number].items():
-                present.setdefault(key, Counter())[value] += 1
-        return self._place(blamed), self._miss(blamed, present, " that has the rest")
+        for candidates in self._candidates(requirements):
+            failing: dict[Requirement, list[int]] = {}
+            for number in candidates:
+                missed = [item for item in requirements if not holds(item, self._sets[number])]
+                if len(missed) == 1:
+                    failing.setdefault(missed[0], []).append(number)
+            if failing:
+                blamed = max(requirements, key=lambda item: len(failing.get(item, ())))
+                present: dict[str, set[str]] = {}
+                for number in failing[blamed]:
+                    for key, value in self._sets[number].items():
+                        present.setdefault(key, set()).add(value)
+                return self._place(blamed), self._miss(blamed, present, " that has the rest")
+        return None, f"no {self._what} has more than a part of what is asked; leave something out"
 
     def _place(self, requirement: Requirement) -> Place:
         """Returns the key where it is the key that nothing has."""
@@ -76,17 +76,16 @@ class Labelled:
             case "DoesNotExist":
                 return self._count(requirement.key) < len(self._sets)
 
-    def _candidates(self, requirements: Iterable[Requirement]) -> Iterable[int]:
-        """Returns what may fulfil all requirements but one, few where few have a label that is asked for."""
+    def _candidates(self, requirements: Iterable[Requirement]) -> Iterable[Sequence[int]]:
+        """Returns what fulfils each requirement, the fewest first: the rarest label says best what was meant."""
         asked = []
         for requirement in requirements:
             values = self._holders.get(requirement.key, {})
             if requirement.operator == "In":
-                asked.append({number for value in requirement.values for number in values.get(value, ())})
+                asked.append([number for value in set(requirement.values) for number in values.get(value, ())])
             elif requirement.operator == "Exists":
-                asked.append({number for numbers in values.values() for number in numbers})
-        asked.sort(key=len)
-        return sorted(set().union(*asked[:2])) if asked else range(len(self._sets))
+                asked.append([number for numbers in values.values() for number in numbers])
+        return sorted(asked, key=len) or [range(len(self._sets))]
 
     def _miss(self, requirement: Requirement, present: Mapping[str, Iterable[str]], rest: str) -> str:
         prefix = NAMESPACE_LABELS_PREFIX if requirement.key.startswith(NAMESPACE_LABELS_PREFIX) else ""

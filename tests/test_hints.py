@@ -57,7 +57,7 @@ def requirement(text: str) -> Requirement:
 def test_the_requirement_to_blame_and_its_near_miss(asked: list[str], blamed: int, expected: str) -> None:
     requirements = [requirement(text) for text in asked]
 
-    found = Labelled("workload", [BACKEND, FRONTEND]).why_none(requirements)
+    found = Labelled("workload", [BACKEND, BACKEND, FRONTEND]).why_none(requirements)
 
     place = requirements[blamed].place
     assert (place, expected) == (found[0] and replace(found[0], of_key=False), found[1])
@@ -65,7 +65,7 @@ def test_the_requirement_to_blame_and_its_near_miss(asked: list[str], blamed: in
 
 @pytest.mark.parametrize(("asked", "of_key"), [("app=backnd", False), ("aps=backend", True), ("aps", True)])
 def test_a_key_that_nothing_has_is_itself_to_blame(asked: str, of_key: bool) -> None:
-    place, _ = Labelled("workload", [BACKEND, FRONTEND]).why_none([requirement(asked)])
+    place, _ = Labelled("workload", [BACKEND, BACKEND, FRONTEND]).why_none([requirement(asked)])
 
     assert place is not None
     assert place.of_key == of_key
