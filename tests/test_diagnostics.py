@@ -214,6 +214,9 @@ ROWS = (
     Row("EG306", "W", gate("spec.nodeSelector", {"zone": "nowhere"}), "spec.nodeSelector.zone"),
     Row("EG306", "W", egress(node("egress-1", ready="False"), agent("egress-1")), "spec.nodeSelector"),
     Row("EG307", "W", cluster(gateway("one"), gateway("two", vip=VIP), *TWO_OF_ONE_CIDR), "spec.destinationCIDRs[0]"),
+    Row("EG307", "W", cluster(gateway(), policy("a"), policy("b", excluded=["0.0.0.0/0"], to=["10.0.0.0/8"])),
+        "spec.excludedCIDRs[0]"),
+    Row("EG307", "W", cluster(gateway(), policy("a"), policy("b")), "spec.destinationCIDRs[0]"),
     Row("EG308", "W", rule("spec.excludedCIDRs", ["2001:db8::/32"]), "spec.excludedCIDRs[0]"),
     Row("EG308", "W", rule("spec.destinationCIDRs", ["10.0.0.0/9", "10.0.0.0/8", "10.128.0.0/9"]),
         "spec.destinationCIDRs[1]"),
@@ -346,6 +349,40 @@ def test_conflict_names_both_policies_and_a_workload(tmp_path: Path) -> None:
     message = next(item.message for item in findings if item.code == "EG307")
     assert "EgressGatewayPolicy older" in message
     assert "default/backend" in message
+
+
+def test_equal_cidrs_of_a_family_that_no_workload_has_are_no_conflict(tmp_path: Path) -> None:
+    egress_only = [*member("egress-1"), *member("worker-1", labels={}), gateway()]
+    four_only = patched(pod("backend", "worker-1"), "status.podIPs", [{"ip": "10.111.11.5"}])
+    policies = [policy("a", to=["::/0"]), policy("b", to=["::/0"])]
+
+    findings = find(tmp_path / "input.yaml", dump(*egress_only, four_only, *policies))
+
+    assert [item.code for item in findings if item.code in ("EG307", "EG308")] == []
+
+
+def test_a_node_off_the_link_is_told_once(tmp_path: Path) -> None:
+    findings = find(tmp_path / "input.yaml", next(row for row in ROWS if row.code == "EG403").text)
+
+    assert [item.message for item in findings if item.code == "EG404" and "IPv4" in item.message] == []
+
+
+@pytest.mark.parametrize(
+    ("api", "kind"),
+    [
+        ("egressgateway.spidernet.io/v1beta1", "EgressGateway"),
+        ("operator.tigera.io/v1", "EgressGateway"),
+        ("projectcalico.org/v3", "EgressGatewayPolicy"),
+        ("cilium.io/v2", "CiliumEgressGatewayPolicy"),
+        ("internal.network.deckhouse.io/v1alpha1", "SDNInternalEgressGateway"),
+        ("network.deckhouse.io/v1alpha1", "ClusterNetwork"),
+        ("apps/v1", "Deployment"),
+    ],
+)
+def test_kinds_of_others_are_passed_over(api: str, kind: str, tmp_path: Path) -> None:
+    other = {"apiVersion": api, "kind": kind, "metadata": {"name": "a"}}
+
+    assert find(tmp_path / "input.yaml", dump(*well(other))) == ()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from builders import cluster, dump, gateway, outcome, policy
+from builders import cluster, dump, gateway, outcome, pod, policy
 from conftest import ROOT
 
 from compiler.cli import main
@@ -148,6 +148,23 @@ def test_lines_end_where_editors_end_them() -> None:
 
     assert shown[0].startswith("in.yaml:2:6: ")
     assert shown[1] == "     2 | to: [10.0.0.1]"
+
+
+@pytest.mark.parametrize("form", ["text", "github", "sarif"])
+def test_labels_of_the_cluster_are_printed_on_one_line_without_colours(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = pod("odd", "worker-1", 6, labels={"app": "front\x1b[31m\n::error::end"})
+    asked = policy(selectors=[{"podSelector": {"matchLabels": {"app": "front-31m-error-end"}}}])
+    path = tmp_path / "input.json"
+    path.write_text(json.dumps({"kind": "List", "items": [*cluster(odd, gateway()), asked]}), encoding="utf-8")
+
+    assert main(["check", str(path), "--format", form]) == 0
+
+    out = capsys.readouterr().out
+    assert "did you mean app=front" in out
+    assert "\x1b" not in out
+    assert "\n::error::end" not in out
 
 
 @pytest.mark.parametrize("form", ["text", "json", "sarif", "github"])
