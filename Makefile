@@ -27,7 +27,7 @@ format: $(STAMP) ## Format the code.
 	$(RUN)/ruff check --fix .
 
 golden: $(STAMP) ## Write the golden files anew; read the diff and explain it in the commit.
-	$(RUN)/pytest tests/test_golden.py --snapshot-update
+	$(RUN)/pytest tests/test_golden.py tests/test_golden_diagnostics.py --snapshot-update
 
 schemas: $(STAMP) ## Write the JSON Schemas anew.
 	$(RUN)/python -c 'import pathlib, compiler.schema; [pathlib.Path("schemas", n).write_text(t) for n, t in compiler.schema.schemas().items()]'

@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     check = _command(commands, "check", "print what is wrong with inputs, and write nothing", "compiler.commands:check")
     _inputs(check)
     _choices(check)
-    check.add_argument("--format", choices=("text", "json"), default="text")
+    check.add_argument("--format", choices=("text", "json", "sarif", "github"), default="text")
 
     explain = _command(commands, "explain", "tell the fate of a packet, from a bundle", "compiler.commands:explain")
     explain.add_argument("bundle", metavar="DIR", type=Path)

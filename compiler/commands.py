@@ -14,7 +14,9 @@ from compiler.diagnostics import Diagnostic, Severity
 from compiler.elect import NOTHING_EARLIER, Earlier
 from compiler.explain import Explainer, ExplainError
 from compiler.files import OutputError, read_sources, write_bundle
+from compiler.github import findings_github
 from compiler.pipeline import Compiled, Reading, account_for, compile_cluster, read_cluster, sort, understand
+from compiler.sarif import findings_sarif
 from compiler.verify.report import verdict_json, verdict_text
 from compiler.verify.verify import verify as verify_bundle
 
@@ -23,6 +25,13 @@ FAILED: Final = 1
 BAD_INPUT: Final = 2
 
 _NEEDS_BALANCED: Final = "--rebalance needs spec.election.algorithm: balanced in an EgressCompilerConfig"
+
+_FORMS: Final = {
+    "text": report.findings_text,
+    "json": report.findings_json,
+    "sarif": findings_sarif,
+    "github": findings_github,
+}
 
 
 def compile_inputs(arguments: argparse.Namespace) -> int:
@@ -64,8 +73,7 @@ def check(arguments: argparse.Namespace) -> int:
         findings = sort(findings + compiled.findings)
         sys.stderr.write(report.balance(compiled.moves, compiled.masters, asked=earlier.rebalance))
         sys.stderr.write(report.left_out(reading.left_out))
-    form = report.findings_json if arguments.format == "json" else report.findings_text
-    sys.stdout.write(form(findings, reading.sources))
+    sys.stdout.write(_FORMS[arguments.format](findings, reading.sources))
     _say_counts(findings)
     return BAD_INPUT if report.count(findings, Severity.ERROR) else OK
 

@@ -1,6 +1,6 @@
 """Elect: one master a gateway, and the order in which others would take over (semantics.md §8).
 
-In: resolved suitability and, for `balanced`, who was master before. Out: an election a gateway, and findings. Pure: a
+In: resolved suitability and, for `balanced`, who was master before. Out: an election a gateway. Pure: a
 function of names alone.
 """
 
@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from compiler.balance import Move, assign, rebalance
-from compiler.diagnostics import Diagnostic
-from compiler.findings import Findings
 from compiler.model import Algorithm, Gateway
-from compiler.suitability import Suitability, why_none
+from compiler.suitability import Suitability
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +66,8 @@ def elect(
     suitability: Mapping[str, Mapping[str, Suitability]],
     algorithm: Algorithm,
     earlier: Earlier,
-) -> tuple[Elected, tuple[Diagnostic, ...]]:
-    """Elects the master of each gateway; one without a suitable node is a warning, and its traffic is dropped.
+) -> Elected:
+    """Elects the master of each gateway; one without a suitable node has none.
 
     Args:
         gateways: By name.
@@ -77,16 +75,10 @@ def elect(
         algorithm: `rendezvous` elects independently for each gateway; `balanced` looks at all, and at what was.
         earlier: For `balanced`.
     """
-    findings = Findings()
     orders = {
         name: preference(name, (node for node, verdict in suitability[name].items() if verdict.suitable))
         for name in sorted(gateways)
     }
-    for name, order in orders.items():
-        if not order:
-            why = why_none(suitability[name])
-            message = f"EgressGateway {name} has no suitable node, so its traffic is dropped ({why})"
-            findings.warning("EG306", gateways[name].place.at("spec", "nodeSelector"), message)
     moves: tuple[Move, ...] = ()
     if algorithm == "balanced":
         masters = assign(orders, earlier.masters)
@@ -97,7 +89,7 @@ def elect(
             masters |= {move.gateway: move.target for move in moves}
             moves = tuple(move for move in moves if move.gateway in kept)
         orders = {name: _first(masters.get(name), order) for name, order in orders.items()}
-    return Elected({name: Election(gateways[name], order) for name, order in orders.items()}, moves), findings.done()
+    return Elected({name: Election(gateways[name], order) for name, order in orders.items()}, moves)
 
 
 def _first(master: str | None, order: tuple[str, ...]) -> tuple[str, ...]:

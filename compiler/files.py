@@ -31,14 +31,22 @@ def read_sources(inputs: Sequence[str]) -> tuple[Sources, tuple[Diagnostic, ...]
         if path.is_dir():
             found = sorted(item for item in path.rglob("*") if item.suffix in _SUFFIXES and item.is_file())
             if not found:
-                findings.append(error("EG101", Place(name), "the directory holds no .yaml, .yml or .json file"))
+                findings.append(
+                    error("EG101", Place(name), "the directory holds no .yaml, .yml or .json file; name another")
+                )
         else:
             found = [path]
         for item in found:
             try:
                 sources.setdefault(str(item), item.read_bytes())
             except OSError as fault:
-                findings.append(error("EG101", Place(str(item)), f"cannot be read: {fault.strerror}"))
+                findings.append(
+                    error(
+                        "EG101",
+                        Place(str(item)),
+                        f"cannot be read ({fault.strerror}); check the path and its permissions",
+                    )
+                )
     return sources, tuple(findings)
 
 

@@ -1,6 +1,6 @@
 """A collector for findings, so that one object's faults do not hide the next one's."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from compiler.diagnostics import Diagnostic, Place, error, warning
@@ -41,28 +41,37 @@ class Findings:
         found = (self.check(place, parse_address, text) for text, place in texts)
         return tuple(address for address in found if address is not None)
 
-    def networks(self, texts: Iterable[str], place: Place) -> tuple[Network, ...]:
-        """Reads the CIDRs of a list at `place`, sorted and each once; set host bits become a warning."""
-        found: set[Network] = set()
-        for index, text in enumerate(texts):
-            result = self.check(place.at(index), parse_network, text)
+    def networks(self, texts: Iterable[tuple[str, Place]]) -> tuple[tuple[Network, Place], ...]:
+        """Reads CIDRs; what is none becomes an error and is left out, set host bits become a warning."""
+        found = []
+        for text, place in texts:
+            result = self.check(place, parse_network, text)
             if result is not None:
-                found.add(result[0])
+                found.append((result[0], place))
                 if result[1]:
-                    message = f"host bits are set and ignored; write {result[0]}"
-                    self.warning("EG203", place.at(index), message)
-        return tuple(sorted(found, key=network_key))
+                    self.warning("EG203", place, f"host bits are set and ignored; write {result[0]}")
+        return tuple(found)
 
-    def ranges(self, texts: Iterable[str], place: Place) -> tuple[Network, ...]:
-        """Reads the CIDRs of a list of cluster ranges; one that holds every address is an error."""
-        networks = self.networks(texts, place)
-        if any(network.prefixlen == 0 for network in networks):
-            self.error("EG216", place, "a range of the cluster cannot be everything: nothing would be redirected")
-        return networks
+    def ranges(self, texts: Iterable[tuple[str, Place]]) -> tuple[Network, ...]:
+        """Reads CIDRs of the cluster, sorted and each once; one that holds every address is an error."""
+        found = self.networks(texts)
+        for network, place in found:
+            if network.prefixlen == 0:
+                message = (
+                    f"{network} as a range of the cluster means that nothing is ever redirected; write the ranges "
+                    "that the cluster has"
+                )
+                self.error("EG216", place, message)
+        return tuple(sorted({network for network, _ in found}, key=network_key))
 
     def done(self) -> tuple[Diagnostic, ...]:
         """Returns all that was added."""
         return tuple(self._items)
+
+
+def listed(texts: Iterable[str], place: Place) -> Iterator[tuple[str, Place]]:
+    """Returns the entries of a list at `place`, each with its own place."""
+    return ((text, place.at(index)) for index, text in enumerate(texts))
 
 
 def network_key(network: Network) -> tuple[int, int, int]:

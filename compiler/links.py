@@ -16,7 +16,7 @@ class Links:
         self._known: dict[tuple[str, str], dict[Family, Address]] = {}
         self._interfaces: dict[str, Mapping[Family, str]] = {}
         self._findings = Findings()
-        self._unchecked: list[tuple[str, str]] = []
+        self._unchecked: dict[tuple[str, str], None] = {}
         self._missing: set[tuple[str, str, Family]] = set()
 
     def interfaces(self, node: Node) -> Mapping[Family, str]:
@@ -45,7 +45,7 @@ class Links:
             self._missing.add((node.name, master, family))
             message = (
                 f"node {node.name} and gateway node {master} do not both have an IPv{family.value} InternalIP, so "
-                f"IPv{family.value} traffic from {node.name} to that gateway is dropped"
+                f"IPv{family.value} traffic from {node.name} to that gateway is dropped; give both one"
             )
             self._findings.warning("EG404", node.place.at("status", "addresses"), message)
         return False
@@ -53,8 +53,9 @@ class Links:
     def done(self) -> tuple[Diagnostic, ...]:
         """Returns what was found on the way."""
         if self._unchecked:
-            node, master = self._unchecked[0]
-            more = f", and for {len(self._unchecked) - 1} more pairs of nodes" if len(self._unchecked) > 1 else ""
+            node, master = next(iter(self._unchecked))
+            number = len(self._unchecked) - 1
+            more = f", and for {number} more pair{'s' if number > 1 else ''} of nodes" if number else ""
             message = (
                 f"whether {master} is on the link of {node} could not be checked, since the interface of {node}'s "
                 f"InternalIP is unknown{more}; add NodeNetworkStates"
@@ -71,7 +72,7 @@ class Links:
                 continue
             found = interface_of(node.network, own) if node.network else None
             if found is None:
-                self._unchecked.append((node.name, master.name))
+                self._unchecked[node.name, master.name] = None
             elif not holds(found[1], address):
                 message = (
                     f"node {master.name} ({address}) is not in the subnet of {found[0]} on node {node.name} "

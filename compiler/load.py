@@ -8,10 +8,12 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
-from compiler.diagnostics import Diagnostic, Place, error
+from compiler.diagnostics import Diagnostic, Place, error, warning
 from compiler.source import Data, Document
+from compiler.text import closest
 
 KINDS: Final = {
     ("network.deckhouse.io", "EgressGateway"),
@@ -25,7 +27,17 @@ KINDS: Final = {
     ("deckhouse.io", "ModuleConfig"),
     ("egressc.io", "EgressCompilerConfig"),
 }
-"""API group and kind of all that is read; the version is not looked at, since kubectl may print another."""
+"""API group and kind of all that is read; another version is read too, since kubectl may print it."""
+
+_OWN: Final = {
+    "EgressGateway": "network.deckhouse.io/v1alpha1",
+    "EgressGatewayPolicy": "network.deckhouse.io/v1alpha1",
+    "EgressCompilerConfig": "egressc.io/v1alpha1",
+}
+# Near enough that somebody meant ours: `deckhouse.io`, `network.deckhouse.com`; not the groups of Calico or Spidernet,
+# which have an EgressGateway too.
+_NEAR_GROUP: Final = 0.7
+_NEAR_KIND: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,7 @@ def load(documents: Iterable[Document]) -> tuple[Loaded, tuple[Diagnostic, ...]]
             elif found is None:
                 passed_over += 1
             else:
+                findings.extend(_check_version(found))
                 key = (found.kind, found.namespace, found.name)
                 first = known.setdefault(key, found)
                 if first.data != found.data:
@@ -127,27 +140,76 @@ def _unwrap(data: Data, place: Place) -> Iterable[tuple[Data, Place]]:
 def _identify(data: Data, place: Place) -> Object | Diagnostic | None:  # noqa: PLR0911  # one return a kind of fault
     if not isinstance(data, dict):
         return error("EG105", place, "expected a Kubernetes object, with apiVersion, kind and metadata")
-    for field in ("apiVersion", "kind"):
-        if not isinstance(data.get(field), str):
-            return error("EG105", place, f"{field} is missing or not a text; is this a Kubernetes object?")
-    group, slash, _ = data["apiVersion"].rpartition("/")
-    if (group if slash else "", data["kind"]) not in KINDS:
-        return None
+    if (fault := _check_type(data, place)) is not None:
+        return fault
+    group = data["apiVersion"].rpartition("/")[0]
+    if (group, data["kind"]) not in KINDS:
+        return _nearly_own(group, data, place)
     metadata = data.get("metadata", {})
     if data["kind"] == "ModuleConfig" and isinstance(metadata, dict) and metadata.get("name") != "virtualization":
         return None
     if data["kind"] == "EgressCompilerConfig" and not metadata:
         return Object("EgressCompilerConfig", "", "", data, place)
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
-        return error("EG201", place.at("metadata", "name"), f"this {data['kind']} has no name; give it metadata.name")
+    if (fault := _check_name(data, place)) is not None:
+        return fault
     # Of the kinds that are read, these two have namespaces; a namespace given to another means nothing.
     namespaced = data["kind"] in ("Pod", "VirtualMachine")
     namespace = metadata.get("namespace", "default") if namespaced else None
     if namespaced and namespace is None:
         namespace = "default"
     if namespace is not None and not isinstance(namespace, str):
-        return error("EG202", place.at("metadata", "namespace"), "must be a text")
+        return error("EG202", place.at("metadata", "namespace"), "must be a text; write the name of a namespace")
     return Object(data["kind"], namespace or "", metadata["name"], data, place)
+
+
+def _check_type(data: dict[str, Data], place: Place) -> Diagnostic | None:
+    for field in ("apiVersion", "kind"):
+        if data.get(field) is None:
+            return error("EG105", place, f"{field} is missing; give whole Kubernetes objects")
+        if not isinstance(data[field], str):
+            return error("EG105", place.at(field), f"must be a text such as {'v1' if field == 'apiVersion' else 'Pod'}")
+    return None
+
+
+def _check_name(data: dict[str, Data], place: Place) -> Diagnostic | None:
+    metadata = data.get("metadata")
+    if metadata is None or (isinstance(metadata, dict) and metadata.get("name") is None):
+        where = place if metadata is None else place.at("metadata")
+        return error("EG201", where, f"this {data['kind']} has no name; give it metadata.name")
+    if not isinstance(metadata, dict):
+        return error("EG202", place.at("metadata"), "must be a mapping")
+    if not isinstance(metadata["name"], str) or not metadata["name"]:
+        return error(
+            "EG202", place.at("metadata", "name"), "must be a text that is not empty; put quotes around a number"
+        )
+    return None
+
+
+def _nearly_own(group: str, data: dict[str, Data], place: Place) -> Diagnostic | None:
+    """Finds an object of ours that would be passed over, and its traffic with it, for a slip in what it is called."""
+    kind = _near_kind(group, data["kind"])
+    if kind is None:
+        return None
+    field = "apiVersion" if kind == data["kind"] else "kind"
+    message = f"{data['apiVersion']} {data['kind']} is no kind that egressc reads; did you mean {_OWN[kind]} {kind}?"
+    return error("EG108", place.at(field), message)
+
+
+@lru_cache(maxsize=256)  # a snapshot has many objects, but few kinds
+def _near_kind(group: str, kind: str) -> str | None:
+    kinds = {name.lower(): name for name in _OWN}
+    near = closest(kind.lower(), kinds, _NEAR_KIND)
+    if near is None:
+        return None
+    own = _OWN[kinds[near]].rpartition("/")[0]
+    return kinds[near] if not group or closest(group, [own], _NEAR_GROUP) else None
+
+
+def _check_version(item: Object) -> Iterable[Diagnostic]:
+    given, known = item.data["apiVersion"], _OWN.get(item.kind)
+    if known is not None and given != known:
+        message = f"{given} is not a version that egressc knows; it is read as {known}, so write that"
+        yield warning("EG109", item.place.at("apiVersion"), message)
 
 
 def _differs(first: Object, second: Object) -> Diagnostic:

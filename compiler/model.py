@@ -5,7 +5,7 @@ Nothing here knows about files, YAML or pydantic. Tuples are sorted by the stage
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal
 
@@ -138,6 +138,7 @@ class Requirement:
     key: str
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
     values: tuple[str, ...]
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ class Selector:
 
     pod: tuple[Requirement, ...] | None
     namespace: tuple[Requirement, ...] | None
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +165,18 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """An EgressGatewayPolicy; `created` is `metadata.creationTimestamp`, None when absent."""
+    """An EgressGatewayPolicy.
+
+    Attributes:
+        destinations: Its `destinationCIDRs`, sorted, each with the place where it is written.
+        excluded: Its `excludedCIDRs`, alike.
+        created: `metadata.creationTimestamp`, None when absent.
+    """
 
     name: str
     gateway: str
-    destinations: tuple[Network, ...]
-    excluded: tuple[Network, ...]
+    destinations: Mapping[Network, Place] = field(hash=False)
+    excluded: Mapping[Network, Place] = field(hash=False)
     selectors: tuple[Selector, ...]
     created: str | None
     place: Place

@@ -16,6 +16,7 @@ from compiler.model import Cluster
 from compiler.pack import pack
 from compiler.plan import plan
 from compiler.resolve import resolve
+from compiler.review import review
 from compiler.salvage import pass_over, salvage
 from compiler.source import Document, read_documents
 from compiler.validate import validate
@@ -97,9 +98,9 @@ def compile_cluster(cluster: Cluster, earlier: Earlier = NOTHING_EARLIER, *, kee
         earlier: Who was master before, which counts for the algorithm `balanced`.
         keep_going: Whether errors of the plan are passed over: what they concern is dropped then.
     """
-    resolved, findings = resolve(cluster)
-    elected, faults = elect(cluster.gateways, resolved.suitability, cluster.config.election, earlier)
-    findings += faults
+    resolved = resolve(cluster)
+    findings = review(cluster, resolved)
+    elected = elect(cluster.gateways, resolved.suitability, cluster.config.election, earlier)
     plans, faults = plan(cluster, resolved, elected.elections)
     findings += faults
     if keep_going:
@@ -118,8 +119,8 @@ def account_for(cluster: Cluster, masters: Mapping[str, str]) -> Account:
         cluster: As it was read.
         masters: Gateway to its master in the bundle at hand, which the algorithm `balanced` keeps where it may.
     """
-    resolved, _ = resolve(cluster)
-    elected, _ = elect(cluster.gateways, resolved.suitability, cluster.config.election, Earlier(masters))
+    resolved = resolve(cluster)
+    elected = elect(cluster.gateways, resolved.suitability, cluster.config.election, Earlier(masters))
     return give_account(cluster, resolved, elected.elections)
 
 

@@ -19,7 +19,7 @@ from compiler.links import Links
 from compiler.model import Cluster, Family, Mode, Network, Node, Workload
 from compiler.naming import chain_name, class_ids, mark_numbers
 from compiler.nodeplan import ClassChain, NextHop, NodePlan, Range, RouteElement, SourceElement, Translation
-from compiler.ranges import collapse, never_redirected
+from compiler.ranges import collapse
 from compiler.resolve import Resolved, WorkloadClass
 from compiler.routes import routing
 from compiler.suitability import Source
@@ -91,7 +91,7 @@ def _share(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Electio
         elections=elections,
         masters={name: item.master for name, item in elections.items() if item.master is not None},
         links=Links(cluster.nodes),
-        redirected_never=_ranges(never_redirected(cluster)),
+        redirected_never=_ranges(resolved.redirected_never),
         stray_networks=collapse((*cluster.workload_ranges, *selected)),
         local={node: tuple(items) for node, items in local.items()},
         classes=resolved.classes,
@@ -338,7 +338,8 @@ def _warn_sources(shared: _Shared, findings: Findings) -> None:
         if source and not source.masquerade and family not in source.addresses:
             message = (
                 f"EgressGateway {name} has no IPv{family.value} source address on its master {master}, so "
-                f"IPv{family.value} traffic to it is dropped, such as that of {workload.kind} {workload.key}"
+                f"IPv{family.value} traffic to it is dropped, such as that of {workload.kind} {workload.key}; "
+                "give it one or leave out the destinations"
             )
             findings.warning("EG401", places[name], message)
     for name, master in shared.masters.items():
@@ -346,6 +347,6 @@ def _warn_sources(shared: _Shared, findings: Findings) -> None:
         if source.masquerade:
             message = (
                 f"the address of {source.interface} on node {master} could not be checked, since the input "
-                "has no NodeNetworkState for it; the node masquerades on that interface"
+                "has no NodeNetworkState for it, and the node masquerades on that interface; add it"
             )
             findings.warning("EG402", places[name], message)

@@ -2,6 +2,8 @@
 
 Only what leads to a finding is looked into; in JSON the rest is skipped at the speed of the C reader, so that a finding
 in a snapshot of tens of megabytes costs about what reading it did.
+
+A line ends with a line feed, as for editors; libyaml ends one at U+2028 and the like too, so its lines are not used.
 """
 
 import json
@@ -14,7 +16,7 @@ from typing import Any
 import yaml
 
 from compiler.diagnostics import Place
-from compiler.source import LOADER, Position, position_of
+from compiler.source import LOADER, Position
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -33,11 +35,29 @@ class _Wanted:
             node = node.below.setdefault(part, _Wanted())
         node.places.append(place)
 
-    def all_places(self) -> Iterator[Place]:
-        """Returns the places here and below."""
-        yield from self.places
+    def found(self, value: Position, key: Position | None) -> Iterator[tuple[Place, Position]]:
+        """Returns positions for the places here and, until they are found themselves, for those below.
+
+        Args:
+            value: Where the value begins.
+            key: Where its key stands, None for an entry of a list and for a document.
+        """
+        for place in self.places:
+            yield place, key if key and place.of_key else value
         for wanted in self.below.values():
-            yield from wanted.all_places()
+            yield from wanted.found(value, None)
+
+
+class _Lines:
+    """From an index in a text to line and column."""
+
+    def __init__(self, text: str) -> None:
+        self._ends = [match.start() for match in re.finditer("\n", text)]
+
+    def position(self, index: int) -> Position:
+        """Returns line and column of the character at an index."""
+        line = bisect_left(self._ends, index)
+        return Position(line + 1, index - (self._ends[line - 1] if line else -1))
 
 
 def find_positions(text: str, places: Iterable[Place]) -> dict[Place, Position]:
@@ -57,7 +77,7 @@ def find_positions(text: str, places: Iterable[Place]) -> dict[Place, Position]:
             documents.setdefault(place.document, _Wanted()).add(place)
     if text.lstrip()[:1] in ("{", "[") and _Json(text, found).walk(documents):
         return found
-    _walk_yaml(text, documents, found)
+    _Yaml(text, found).walk(documents)
     return found
 
 
@@ -68,7 +88,7 @@ class _Json:
         self._text = text
         self._found = found
         self._decode = json.JSONDecoder().raw_decode
-        self._lines = [match.start() for match in re.finditer("\n", text)]
+        self._lines = _Lines(text)
 
     def walk(self, documents: dict[int, _Wanted]) -> bool:
         """Finds what is wanted; returns False when the text is not JSON."""
@@ -86,8 +106,9 @@ class _Json:
     def _value(self, index: int, wanted: _Wanted, key: int | None) -> int:
         """Finds what is wanted in the value at `index`, whose key is at `key`; returns the index after it."""
         opening = self._text[index]
-        here = self._position(index if key is None or opening not in "{[" else key)
-        self._found.update(dict.fromkeys(wanted.all_places(), here))
+        name = None if key is None else self._lines.position(key)
+        here = name if name and opening in "{[" else self._lines.position(index)
+        self._found.update(wanted.found(here, name))
         if not wanted.below or opening not in "{[":
             return self._decode(self._text, index)[1]
         return self._members(index, wanted, is_object=opening == "{")
@@ -112,54 +133,71 @@ class _Json:
             number += 1
         return index + 1
 
-    def _position(self, index: int) -> Position:
-        line = bisect_left(self._lines, index)
-        return Position(line + 1, index - (self._lines[line - 1] if line else -1))
 
+class _Yaml:
+    """Walks the events of YAML text from value to value."""
 
-def _walk_yaml(text: str, documents: dict[int, _Wanted], found: dict[Place, Position]) -> None:
-    try:
-        events = iter(yaml.parse(text, Loader=LOADER))
-        starts = (event for event in events if isinstance(event, yaml.DocumentStartEvent))
-        for index, _ in enumerate(starts):
-            if index in documents:
-                _walk_event(next(events), events, documents.pop(index), found, None)
-            if not documents:
-                return
-    except (yaml.YAMLError, ValueError, RecursionError, StopIteration):
-        return
+    def __init__(self, text: str, found: dict[Place, Position]) -> None:
+        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=LOADER))
+        self._found = found
+        self._lines = _Lines(text)
 
+    def walk(self, documents: dict[int, _Wanted]) -> None:
+        """Finds what is wanted, as far as the text is YAML."""
+        try:
+            starts = (event for event in self._events if isinstance(event, yaml.DocumentStartEvent))
+            for index, _ in enumerate(starts):
+                if index in documents:
+                    self._value(next(self._events), documents.pop(index), None)
+                if not documents:
+                    return
+        except (yaml.YAMLError, ValueError, RecursionError, StopIteration):
+            return
 
-def _walk_event(  # what a recursion carries along
-    event: Any,  # noqa: ANN401  # PyYAML has no types
-    events: Iterator[Any],
-    wanted: _Wanted,
-    found: dict[Place, Position],
-    key: Position | None,
-) -> None:
-    """Finds what is wanted in the value that begins with `event`, whose key is at `key`, and reads past it."""
-    here = key if key and isinstance(event, yaml.CollectionStartEvent) else position_of(event)
-    found.update(dict.fromkeys(wanted.all_places(), here))
-    if isinstance(event, yaml.MappingStartEvent):
-        while not isinstance(name := next(events), yaml.MappingEndEvent):
-            below = wanted.below.get(getattr(name, "value", 0))
-            _skip(name, events)
-            if below is None:
-                _skip(next(events), events)
+    def _value(self, event: Any, wanted: _Wanted, key: Position | None) -> None:  # noqa: ANN401  # PyYAML has no types
+        """Finds what is wanted in the value that begins with `event`, whose key is at `key`, and reads past it."""
+        written = isinstance(event, yaml.AliasEvent) or (isinstance(event, yaml.ScalarEvent) and _width(event) > 0)
+        here = self._position(event) if written or key is None else key
+        self._found.update(wanted.found(here, key))
+        if isinstance(event, yaml.MappingStartEvent):
+            self._mapping(wanted)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            number = 0
+            while not isinstance(item := next(self._events), yaml.SequenceEndEvent):
+                if number in wanted.below:
+                    self._value(item, wanted.below[number], None)
+                else:
+                    self._skip(item)
+                number += 1
+
+    def _mapping(self, wanted: _Wanted) -> None:
+        own: set[str] = set()
+        while not isinstance(name := next(self._events), yaml.MappingEndEvent):
+            text = getattr(name, "value", "")
+            key = self._position(name)
+            self._skip(name)
+            value = next(self._events)
+            if text == "<<":
+                # What is merged is written elsewhere; what stands here is the merging.
+                for part, below in wanted.below.items():
+                    if part not in own:
+                        self._found.update(below.found(self._position(value), None))
+            if text in wanted.below:
+                own.add(text)
+                self._value(value, wanted.below[text], key)
             else:
-                _walk_event(next(events), events, below, found, position_of(name))
-    elif isinstance(event, yaml.SequenceStartEvent):
-        number = 0
-        while not isinstance(item := next(events), yaml.SequenceEndEvent):
-            if number in wanted.below:
-                _walk_event(item, events, wanted.below[number], found, None)
-            else:
-                _skip(item, events)
-            number += 1
+                self._skip(value)
+
+    def _position(self, event: Any) -> Position:  # noqa: ANN401  # PyYAML has no types
+        return self._lines.position(event.start_mark.index)
+
+    def _skip(self, event: Any) -> None:  # noqa: ANN401  # PyYAML has no types
+        depth = int(isinstance(event, yaml.CollectionStartEvent))
+        while depth:
+            event = next(self._events)
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
 
 
-def _skip(event: Any, events: Iterator[Any]) -> None:  # noqa: ANN401  # PyYAML has no types
-    depth = int(isinstance(event, yaml.CollectionStartEvent))
-    while depth:
-        event = next(events)
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+def _width(event: Any) -> int:  # noqa: ANN401  # PyYAML has no types
+    width: int = event.end_mark.index - event.start_mark.index
+    return width

@@ -1,6 +1,7 @@
-"""Findings and results as text and JSON, for people and for programs."""
+"""Findings and results as text and JSON, for people and for programs; `sarif` and `github` have further forms."""
 
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -12,14 +13,17 @@ from compiler.source import Position
 from compiler.text import printable
 
 _SHOWN: Final = 20
-_LONGEST_LINE: Final = 200  # to show a line of a minified file helps nobody
+_LONGEST_LINE: Final = 200
+_BEFORE: Final = 60  # what is shown of a longer line, such as of a minified file, before the column, and after it
+_AFTER: Final = 100
 
 
 def findings_text(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> str:
     """Returns findings as `file:line:column: severity[code] field: message`, each with its line and a caret."""
     findings = tuple(findings)
-    positions = _positions(findings, sources)
-    lines = {name: _text(raw).splitlines() for name, raw in sources.items() if name in {f.place.file for f in findings}}
+    positions = find_all(findings, sources)
+    shown = {finding.place.file for finding in findings}
+    lines = {name: _text(raw).split("\n") for name, raw in sources.items() if name in shown}
     return "".join(_finding_text(f, positions.get(f.place), lines.get(f.place.file, [])) for f in findings)
 
 
@@ -27,7 +31,7 @@ def findings_json(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) 
     """Returns findings as a JSON list of objects."""
     items = []
     findings = tuple(findings)
-    positions = _positions(findings, sources)
+    positions = find_all(findings, sources)
     for finding in findings:
         position = positions.get(finding.place, Position(0, 0))
         items.append(
@@ -101,7 +105,8 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8-sig", errors="replace")
 
 
-def _positions(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> dict[Place, Position]:
+def find_all(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> dict[Place, Position]:
+    """Finds line and column of all findings, as far as they have a place in a text."""
     by_file: dict[str, list[Place]] = {}
     for finding in findings:
         if finding.place.file in sources:
@@ -116,7 +121,23 @@ def _finding_text(finding: Diagnostic, position: Position | None, lines: list[st
     where = printable(finding.place.file) + (f":{position.line}:{position.column}" if position else "")
     field = f"{printable(finding.place.field)}: " if finding.place.field else ""
     text = f"{where}: {finding.severity.value}[{finding.code}] {field}{printable(finding.message)}\n"
-    if position is None or position.line > len(lines) or len(lines[position.line - 1]) > _LONGEST_LINE:
+    if position is None or position.line > len(lines):
         return text
-    shown = "".join(letter if letter.isprintable() else " " for letter in lines[position.line - 1])
-    return f"{text}{position.line:>6} | {shown}\n       | {' ' * (position.column - 1)}^\n"
+    shown, before = _window(lines[position.line - 1], position.column - 1)
+    return f"{text}{position.line:>6} | {shown}\n       | {' ' * before}^\n"
+
+
+def _window(line: str, index: int) -> tuple[str, int]:
+    """Returns what is shown of a line, and how many cells of a terminal stand before the character at `index`."""
+    start, end = 0, len(line)
+    if len(line) > _LONGEST_LINE:
+        start, end = max(0, index - _BEFORE), min(len(line), index + _AFTER)
+    head, tail = "…" if start else "", "…" if end < len(line) else ""
+    shown = "".join(letter if letter.isprintable() else " " for letter in line[start:end])
+    return f"{head}{shown}{tail}".rstrip(), len(head) + sum(map(_cells, shown[: index - start]))
+
+
+def _cells(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1

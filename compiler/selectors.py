@@ -12,7 +12,7 @@ SERVICE_ACCOUNT_LABEL: Final = "io.cilium.k8s.policy.serviceaccount"
 
 def matches(requirements: Iterable[Requirement], labels: Labels) -> bool:
     """Tells whether labels fulfil all requirements; NotIn and DoesNotExist hold when the key is absent."""
-    return all(_holds(requirement, labels) for requirement in requirements)
+    return all(holds(requirement, labels) for requirement in requirements)
 
 
 def selects(selectors: Iterable[Selector], labels: Labels, namespace_labels: Labels) -> bool:
@@ -23,10 +23,13 @@ def selects(selectors: Iterable[Selector], labels: Labels, namespace_labels: Lab
         labels: The workload's labels with its pseudo-labels, see `workload_labels`.
         namespace_labels: The labels of its Namespace, empty when the snapshot does not have it.
     """
-    return any(
-        (selector.pod is None or matches(selector.pod, labels))
-        and (selector.namespace is None or matches(selector.namespace, namespace_labels))
-        for selector in selectors
+    return any(admits(selector, labels, namespace_labels) for selector in selectors)
+
+
+def admits(selector: Selector, labels: Labels, namespace_labels: Labels) -> bool:
+    """Tells whether one selector entry matches, with labels as for `selects`."""
+    return (selector.pod is None or matches(selector.pod, labels)) and (
+        selector.namespace is None or matches(selector.namespace, namespace_labels)
     )
 
 
@@ -45,7 +48,8 @@ def workload_labels(workload: Workload, namespace_labels: Labels) -> Mapping[str
     return {**workload.labels, **pseudo}
 
 
-def _holds(requirement: Requirement, labels: Labels) -> bool:
+def holds(requirement: Requirement, labels: Labels) -> bool:
+    """Tells whether labels fulfil one requirement."""
     value = labels.get(requirement.key)
     match requirement.operator:
         case "In":

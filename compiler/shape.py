@@ -59,10 +59,11 @@ def _finding(model: type[BaseModel], place: Place, entry: Mapping[str, Any]) -> 
     where = place.at(*path)
     kind, value = entry["type"], entry["input"]
     if kind == "missing":
-        return error("EG201", place.at(*path[:-1]), f"{path[-1]} is required and missing")
+        return error("EG201", place.at(*path[:-1]), f"{path[-1]} is missing; give it")
     if kind == "extra_forbidden":
         hint = did_you_mean(str(path[-1]), _known_fields(model, path[:-1]))
-        return error("EG204", where, f"there is no field {path[-1]!s} here{hint}")
+        advice = hint or "; take it out"
+        return error("EG204", place.at_key(*path), f"there is no field {path[-1]!s} here{advice}")
     if kind == "literal_error":
         allowed = entry["ctx"]["expected"].replace("'", "")
         return error("EG205", where, f"must be {allowed}, not {_show(value)}")

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeVar
 from pydantic import BaseModel
 
 from compiler.diagnostics import Place
-from compiler.findings import Findings
+from compiler.findings import Findings, listed
 from compiler.inputs import kubernetes
 from compiler.inputs.base import Condition
 from compiler.load import Loaded, Object, texts_at
@@ -98,7 +98,7 @@ def read_snapshot(loaded: Loaded, config: Config, findings: Findings) -> Snapsho
         workloads=workloads,
         agents=tuple(agents),
         namespaces=namespaces,
-        contested=_check_addresses(workloads, findings),
+        contested=_check_addresses(workloads, loaded, findings),
         lost_addresses=_lost_addresses(loaded),
         workload_ranges=workload_ranges,
         own_ranges=own_ranges,
@@ -131,7 +131,9 @@ def _node(item: Object, read: kubernetes.Node, network: NodeNetwork | None, find
     ]
     internal = findings.addresses((text, at) for kind, text, at in texts if kind == "InternalIP")
     external = findings.addresses((text, at) for kind, text, at in texts if kind == "ExternalIP")
-    cidrs = read.spec.pod_cidrs or ([read.spec.pod_cidr] if read.spec.pod_cidr else [])
+    cidrs = list(listed(read.spec.pod_cidrs, place.at("spec", "podCIDRs")))
+    if not cidrs and read.spec.pod_cidr:
+        cidrs = [(read.spec.pod_cidr, place.at("spec", "podCIDR"))]
     return Node(
         name=item.name,
         labels=read.metadata.labels,
@@ -140,7 +142,7 @@ def _node(item: Object, read: kubernetes.Node, network: NodeNetwork | None, find
         deleting=read.metadata.deletion_timestamp is not None,
         internal_ips=_by_family(internal),
         addresses=(*internal, *external),
-        pod_cidrs=findings.ranges(cidrs, place.at("spec", "podCIDRs")),
+        pod_cidrs=findings.ranges(cidrs),
         network=network,
         place=place,
     )
@@ -166,7 +168,9 @@ def _network(item: Object, read: kubernetes.NodeNetworkState, findings: Findings
         except TextError:
             continue  # OVS patch ports and the like: no gateway can name it
         if entry.name in interfaces:
-            message = f"node {item.name} lists interface {entry.name} twice; the last one counts"
+            message = (
+                f"node {item.name} lists interface {entry.name} twice, and the last one counts; leave out one of them"
+            )
             findings.warning("EG311", at.at("name"), message)
         interfaces[entry.name] = Interface(entry.name, _interface_addresses(entry, at, findings))
     routes = read.status.current_state.routes.running
@@ -197,7 +201,7 @@ def _interface_addresses(
             if address is None:
                 continue
             if not 0 <= item.prefix_length <= address.max_prefixlen:
-                message = f"must be 0 to {address.max_prefixlen}, not {item.prefix_length}"
+                message = f"{item.prefix_length} is out of range; write 0 to {address.max_prefixlen}"
                 findings.error("EG215", at.at("prefix-length"), message)
                 continue
             result.append(InterfaceAddress(address, item.prefix_length))
@@ -296,10 +300,13 @@ def _migrating(pods: list[_Pod]) -> list[Workload]:
     return kept
 
 
-def _check_addresses(workloads: tuple[Workload, ...], findings: Findings) -> tuple[tuple[Workload, ...], ...]:
+def _check_addresses(
+    workloads: tuple[Workload, ...], loaded: Loaded, findings: Findings
+) -> tuple[tuple[Workload, ...], ...]:
     """Tells which workloads have an address of another; returns the groups of those that do."""
     holders: dict[Address, Workload] = {}
     groups: dict[int, list[Workload]] = {}
+    clashes = []
     for workload in workloads:
         for address in workload.addresses.values():
             first = holders.setdefault(address, workload)
@@ -308,12 +315,26 @@ def _check_addresses(workloads: tuple[Workload, ...], findings: Findings) -> tup
                 if own is not other:
                     other.extend(own)
                     groups.update({id(item): other for item in other})
-                message = (
-                    f"{workload.kind} {workload.key} has the address {address} of {first.kind} {first.key}; "
-                    "take a new snapshot, or remove the stale one"
-                )
-                findings.error("EG304", workload.place.at("status"), message, first.place)
+                clashes.append((workload, address, first))
+    objects = {item.place: item for item in loaded.objects} if clashes else {}
+    for workload, address, first in clashes:
+        message = (
+            f"{workload.kind} {workload.key} has the address {address} of {first.kind} {first.key}; "
+            "take a new snapshot, or remove the stale one"
+        )
+        findings.error("EG304", _address_place(objects[workload.place], address), message, first.place)
     return tuple(tuple(group) for group in {id(group): group for group in groups.values()}.values())
+
+
+def _address_place(item: Object, address: Address) -> Place:
+    """Finds where a workload's object gives an address, which the workload itself does not keep."""
+    status, place = item.data["status"], item.place.at("status")
+    if item.kind == "VirtualMachine":
+        return place.at("ipAddress")
+    for index, entry in enumerate(status.get("podIPs") or ()):
+        if entry.get("ip") and parse_address(entry["ip"]) == address:
+            return place.at("podIPs", index, "ip")
+    return place.at("podIP")
 
 
 def _check_nodes(workloads: tuple[Workload, ...], nodes: Collection[str], findings: Findings) -> None:
@@ -325,7 +346,8 @@ def _check_nodes(workloads: tuple[Workload, ...], nodes: Collection[str], findin
         first = group[0]
         more = f" and {len(group) - 1} more" if len(group) > 1 else ""
         message = (
-            f"{first.kind} {first.key}{more} runs on node {name}, which is not in the input: no rules are made for it"
+            f"{first.kind} {first.key}{more} runs on node {name}, which is not in the input, so no rules are made for "
+            "it; add the node"
         )
         part = "status" if first.kind == "VirtualMachine" else "spec"
         findings.warning("EG312", first.place.at(part, "nodeName"), message)
@@ -339,10 +361,10 @@ def _ranges(
     machines = _lost_ranges(loaded, "ModuleConfig", "virtualMachineCIDRs")
     for item, module in _each(loaded, "ModuleConfig", kubernetes.ModuleConfig, findings):
         place = item.place.at("spec", "settings", "virtualMachineCIDRs")
-        machines.update(findings.ranges(module.spec.settings.virtual_machine_cidrs, place))
+        machines.update(findings.ranges(listed(module.spec.settings.virtual_machine_cidrs, place)))
     services = {*config.service_cidrs} | _lost_ranges(loaded, "ServiceCIDR", "cidrs")
     for item, service in _each(loaded, "ServiceCIDR", kubernetes.ServiceCIDR, findings):
-        services.update(findings.ranges(service.spec.cidrs, item.place.at("spec", "cidrs")))
+        services.update(findings.ranges(listed(service.spec.cidrs, item.place.at("spec", "cidrs"))))
     if nodes and not pods:
         place = next(iter(nodes.values())).place.at("spec", "podCIDRs")
         message = (

@@ -231,7 +231,9 @@ class _Builder:
             raise _Fault("EG102", f"not valid YAML: no anchor &{event.anchor} before this alias", position_of(event))
         anchor = self._anchors[event.anchor]
         if anchor is None:
-            raise _Fault("EG104", "an alias refers to the value that contains it", position_of(event))
+            raise _Fault(
+                "EG104", "an alias refers to the value that contains it; write the value out", position_of(event)
+            )
         self._count(anchor[1], event)
         return anchor[0]
 
@@ -240,12 +242,14 @@ class _Builder:
         own: dict[str, Data] = {}
         while not isinstance(key := next(self._events), yaml.MappingEndEvent):
             if not isinstance(key, yaml.ScalarEvent):
-                raise _Fault("EG102", "a key must be a text", position_of(key))
+                raise _Fault("EG102", "a key must be a text; put quotes around it", position_of(key))
             value = self.build(next(self._events), depth + 1)
             if key.value == "<<" and not key.style:
                 for source in value if isinstance(value, list) else [value]:
                     if not isinstance(source, dict):
-                        raise _Fault("EG102", "`<<` merges mappings only", position_of(key))
+                        raise _Fault(
+                            "EG102", "`<<` merges mappings only; give it a mapping or a list of them", position_of(key)
+                        )
                     merged = {**source, **merged}
             elif key.value in own:
                 message = f"key {key.value!r} is given twice in one mapping; keep one of them"
@@ -260,7 +264,7 @@ def _scalar(event: Any) -> Data:  # noqa: ANN401  # PyYAML has no types
     if event.style or event.tag == "tag:yaml.org,2002:str":
         return text
     if event.tag == "tag:yaml.org,2002:binary":
-        raise _Fault("EG102", "binary values are not supported", position_of(event))
+        raise _Fault("EG102", "binary values are not supported; write a text", position_of(event))
     if text in ("", "~", "null", "Null", "NULL"):
         return None
     if (word := text.lower()) in _BOOL and text in (word, word.capitalize(), word.upper()):
@@ -270,7 +274,7 @@ def _scalar(event: Any) -> Data:  # noqa: ANN401  # PyYAML has no types
     if _FLOAT.match(text):
         number = float(text)
         if math.isinf(number):
-            raise _Fault("EG102", "a number too large", position_of(event))
+            raise _Fault("EG102", "a number too large; put it in quotes", position_of(event))
         return number
     return text
 
@@ -278,7 +282,7 @@ def _scalar(event: Any) -> Data:  # noqa: ANN401  # PyYAML has no types
 def _integer(text: str, event: Any) -> int:  # noqa: ANN401  # PyYAML has no types
     digits = text.lstrip("+-").lower()
     if len(digits) > _MAX_DIGITS:
-        raise _Fault("EG102", f"a number of more than {_MAX_DIGITS} digits", position_of(event))
+        raise _Fault("EG102", f"a number of more than {_MAX_DIGITS} digits; put it in quotes", position_of(event))
     if digits.startswith("0x"):
         value = int(digits, 16)
     elif digits.startswith("0") and digits != "0":

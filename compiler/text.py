@@ -1,7 +1,7 @@
 """Text that users write to addresses, prefixes and names; each function says what is wrong in its own words."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Final
@@ -15,6 +15,7 @@ _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _LABEL_LENGTH: Final = 63
 # The kernel refuses `/`, `:`, blanks, `.` and `..` (dev_valid_name); quotes, `\` and `*` mean something to nft.
 _INTERFACE = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.@+=-]{1,15}")
+_MOST_WORDS: Final = 1000
 _PREFIX = re.compile(r"[0-9]{1,3}")
 
 
@@ -35,8 +36,8 @@ def parse_address(text: str) -> Address:
     if _is_address(text):
         return ip_address(text)
     head, slash, _ = text.partition("/")
-    hint = f"; leave out the prefix length: {head}" if slash and _is_address(head) else ""
-    raise TextError("EG206", f"{text!r} is not an IP address{hint}")
+    hint = f"leave out the prefix length: {head}" if slash and _is_address(head) else "write one such as 192.0.2.10"
+    raise TextError("EG206", f"{text!r} is not an IP address; {hint}")
 
 
 def readable_addresses(texts: Iterable[str]) -> tuple[Address, ...]:
@@ -56,12 +57,12 @@ def parse_network(text: str) -> tuple[Network, bool]:
     """
     head, slash, prefix = text.partition("/")
     if not _is_address(head) or (slash and not _PREFIX.fullmatch(prefix)):
-        raise TextError("EG207", f"{text!r} is not a CIDR such as 10.20.0.0/16 or 2001:db8::/32")
+        raise TextError("EG207", f"{text!r} is not a CIDR; write one such as 10.20.0.0/16 or 2001:db8::/32")
     address = ip_address(head)
     if not slash:
         raise TextError("EG207", f"{text!r} has no prefix length; did you mean {address}/{address.max_prefixlen}?")
     if int(prefix) > address.max_prefixlen:
-        message = f"{text!r}: the prefix length of an IPv{address.version} CIDR is 0 to {address.max_prefixlen}"
+        message = f"{text!r} has too long a prefix; an IPv{address.version} CIDR has 0 to {address.max_prefixlen}"
         raise TextError("EG207", message)
     network = ip_network(text, strict=False)
     return network, network.network_address != address
@@ -86,7 +87,7 @@ def check_name(text: str) -> None:
     """
     if len(text) > _SUBDOMAIN_LENGTH or not _SUBDOMAIN.fullmatch(text):
         shown = text if len(text) < _LABEL_LENGTH else text[:_LABEL_LENGTH] + "…"
-        message = f"{shown!r} is not a name that Kubernetes takes: lower-case letters, digits, '-' and '.', at most 253"
+        message = f"{shown!r} is not a name that Kubernetes takes; write lower-case letters, digits, '-', '.'"
         raise TextError("EG213", message)
 
 
@@ -101,7 +102,9 @@ def check_label_key(text: str) -> None:
     if slash:
         fits = fits and len(prefix) <= _SUBDOMAIN_LENGTH and _SUBDOMAIN.fullmatch(prefix)
     if not fits:
-        raise TextError("EG208", f"{text!r} is not a label key that Kubernetes takes, such as app or example.com/role")
+        raise TextError(
+            "EG208", f"{text!r} is not a label key that Kubernetes takes; write one such as app or example.com/role"
+        )
 
 
 def check_label_value(text: str) -> None:
@@ -111,7 +114,7 @@ def check_label_value(text: str) -> None:
         TextError: Kubernetes would refuse it.
     """
     if text and (len(text) > _LABEL_LENGTH or not _LABEL_NAME.fullmatch(text)):
-        message = f"{text!r} is not a label value: letters, digits, '-', '_' and '.', at most 63"
+        message = f"{text!r} is not a label value; write at most 63 letters, digits, '-', '_' and '.'"
         raise TextError("EG208", message)
 
 
@@ -122,9 +125,12 @@ def check_interface(text: str) -> None:
         TextError: Linux would refuse it, or it has a character that means something to nft.
     """
     if len(text.encode()) > 15:  # noqa: PLR2004  # IFNAMSIZ less the final NUL
-        raise TextError("EG209", f"{text!r} is longer than the 15 bytes that Linux allows for an interface name")
+        raise TextError(
+            "EG209",
+            f"{text!r} is longer than the 15 bytes that Linux allows for an interface name; write a shorter one",
+        )
     if not _INTERFACE.fullmatch(text):
-        raise TextError("EG209", f"{text!r} is not an interface name such as eth1")
+        raise TextError("EG209", f"{text!r} is not an interface name; write one such as eth1")
 
 
 def printable(text: str) -> str:
@@ -132,10 +138,20 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
-def did_you_mean(text: str, known: list[str]) -> str:
+def closest(text: str, known: Collection[str], cutoff: float = 0.6) -> str | None:
+    """Returns the known word that was probably meant; None where nothing is near, or too many words are known.
+
+    Of thousands of words some are always near, such as pod names, and to compare with all of them takes long.
+    """
+    if len(known) > _MOST_WORDS:
+        return None
+    return next(iter(get_close_matches(text, sorted(known), n=1, cutoff=cutoff)), None)
+
+
+def did_you_mean(text: str, known: Collection[str]) -> str:
     """Returns `; did you mean X?` for the closest of the known words, or nothing."""
-    close = get_close_matches(text, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
+    close = closest(text, known)
+    return f"; did you mean {close}?" if close else ""
 
 
 def _is_address(text: str) -> bool:

@@ -13,10 +13,22 @@ from pydantic import BaseModel
 
 from bundle import names
 from compiler.diagnostics import Diagnostic, Place
-from compiler.findings import Findings
+from compiler.findings import Findings, listed, network_key
 from compiler.inputs import egress
 from compiler.load import Loaded, Object, texts_at
-from compiler.model import Address, Cluster, Config, Gateway, Mode, Node, Policy, Requirement, Selector, mask_shift
+from compiler.model import (
+    Address,
+    Cluster,
+    Config,
+    Gateway,
+    Mode,
+    Network,
+    Node,
+    Policy,
+    Requirement,
+    Selector,
+    mask_shift,
+)
 from compiler.selectors import NAMESPACE_LABELS_PREFIX
 from compiler.shape import shape
 from compiler.snapshot import Snapshot, read_snapshot
@@ -91,7 +103,9 @@ def _gateway(item: Object, read: egress.EgressGateway, findings: Findings) -> Ga
     for key, value in read.spec.node_selector.items():
         _check_label(key, value, place.at("nodeSelector", key), findings)
     if len(item.name.encode()) > _NODE_LABEL_LIMIT:
-        message = f"a gateway name over {_NODE_LABEL_LIMIT} bytes breaks the label that Deckhouse puts on its node"
+        message = (
+            f"more than {_NODE_LABEL_LIMIT} bytes break the label that Deckhouse puts on the node; write a shorter one"
+        )
         findings.warning("EG214", item.place.at("metadata", "name"), message)
     source, where = read.spec.source_ip, place.at("sourceIP")
     mode = Mode(source.mode)
@@ -101,9 +115,11 @@ def _gateway(item: Object, read: egress.EgressGateway, findings: Findings) -> Ga
     }
     for each, (field, block) in blocks.items():
         if each is mode and block is None:
-            findings.error("EG201", where, f"mode {mode.value} needs {field}")
+            findings.error("EG201", where, f"mode {mode.value} needs {field}; give it, or write another mode")
         elif each is not mode and block is not None:
-            findings.warning("EG212", where.at(field), f"is ignored: the mode is {mode.value}")
+            findings.warning(
+                "EG212", where.at(field), f"is ignored, since the mode is {mode.value}; take it out or change the mode"
+            )
     gateway = Gateway(item.name, dict(read.spec.node_selector), mode, None, None, (), item.place)
     if mode is Mode.PRIMARY and source.primary is not None:
         name, at = source.primary.interface_name, where.at(blocks[mode][0], "interfaceName")
@@ -131,12 +147,22 @@ def _policy(item: Object, read: egress.EgressGatewayPolicy, findings: Findings) 
     return Policy(
         name=item.name,
         gateway=read.spec.egress_gateway_name,
-        destinations=findings.networks(read.spec.destination_cidrs, place.at("destinationCIDRs")),
-        excluded=findings.networks(read.spec.excluded_cidrs, place.at("excludedCIDRs")),
+        destinations=_cidrs(read.spec.destination_cidrs, place.at("destinationCIDRs"), findings),
+        excluded=_cidrs(read.spec.excluded_cidrs, place.at("excludedCIDRs"), findings),
         selectors=selectors,
         created=_timestamp(read.metadata.creation_timestamp, item.place, findings),
         place=item.place,
     )
+
+
+def _cidrs(texts: Iterable[str], place: Place, findings: Findings) -> dict[Network, Place]:
+    known: dict[Network, Place] = {}
+    for network, at in findings.networks(listed(texts, place)):
+        first = known.setdefault(network, at)
+        if first is not at:
+            message = f"{network} is in this list already, as {first.field}; take one of the two out"
+            findings.warning("EG217", at, message)
+    return dict(sorted(known.items(), key=lambda item: network_key(item[0])))
 
 
 def _timestamp(text: str | None, place: Place, findings: Findings) -> str | None:
@@ -147,7 +173,7 @@ def _timestamp(text: str | None, place: Place, findings: Findings) -> str | None
         moment = datetime.fromisoformat(text)
         moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
-        message = f"{text!r} is not a timestamp such as 2026-01-31T12:00:00Z"
+        message = f"{text!r} is not a timestamp; write one such as 2026-01-31T12:00:00Z"
         findings.error("EG202", place.at("metadata", "creationTimestamp"), message)
         return None
     return moment.isoformat(timespec="microseconds")
@@ -155,11 +181,12 @@ def _timestamp(text: str | None, place: Place, findings: Findings) -> str | None
 
 def _selector(entry: egress.PolicySelector, place: Place, findings: Findings) -> Selector:
     if entry.pod_selector is None and entry.namespace_selector is None:
-        message = "needs a podSelector or a namespaceSelector; podSelector: {} selects every workload"
+        message = "needs a podSelector or a namespaceSelector; write podSelector: {} for every workload"
         findings.error("EG211", place, message)
     return Selector(
         pod=_requirements(entry.pod_selector, place.at("podSelector"), findings),
         namespace=_requirements(entry.namespace_selector, place.at("namespaceSelector"), findings),
+        place=place,
     )
 
 
@@ -170,8 +197,9 @@ def _requirements(
         return None
     made = []
     for key, value in sorted(selector.match_labels.items()):
-        _check_label(_bare_key(key), value, place.at("matchLabels", key), findings)
-        made.append(Requirement(_bare_key(key), "In", (value,)))
+        at = place.at("matchLabels", key)
+        _check_label(_bare_key(key), value, at, findings)
+        made.append(Requirement(_bare_key(key), "In", (value,), at))
     for index, entry in enumerate(selector.match_expressions):
         at = place.at("matchExpressions", index)
         key = _bare_key(entry.key)
@@ -179,10 +207,11 @@ def _requirements(
         for position, value in enumerate(entry.values):
             findings.check(at.at("values", position), check_label_value, value)
         if entry.operator in ("In", "NotIn") and not entry.values:
-            findings.error("EG210", at, f"operator {entry.operator} needs values")
+            where = at.at("values") if "values" in entry.model_fields_set else at
+            findings.error("EG210", where, f"operator {entry.operator} needs values; Exists takes any value")
         if entry.operator in ("Exists", "DoesNotExist") and entry.values:
             findings.error("EG210", at.at("values"), f"operator {entry.operator} takes no values; leave them out")
-        made.append(Requirement(key, entry.operator, tuple(entry.values)))
+        made.append(Requirement(key, entry.operator, tuple(entry.values), at))
     return tuple(made)
 
 
@@ -198,7 +227,7 @@ def _check_key(key: str) -> None:
 
 
 def _check_label(key: str, value: str, place: Place, findings: Findings) -> None:
-    findings.check(place, _check_key, key)
+    findings.check(replace(place, of_key=True), _check_key, key)
     findings.check(place, check_label_value, value)
 
 
@@ -206,7 +235,9 @@ def _config(loaded: Loaded, findings: Findings) -> Config:
     items = loaded.of("EgressCompilerConfig")
     default = Config(mark_mask=names.MARK_MASK, rule_priority=names.RULE_PRIORITY, table_base=names.TABLE_BASE)
     for item in items[1:]:
-        findings.error("EG106", item.place, f"a second EgressCompilerConfig; the first is in {items[0].place.file}")
+        findings.error(
+            "EG106", item.place, f"a second EgressCompilerConfig; the first is in {items[0].place.file}: keep one"
+        )
     if not items:
         return default
     read, faults = shape(egress.CompilerConfig, items[0])
@@ -219,15 +250,17 @@ def _config(loaded: Loaded, findings: Findings) -> Config:
     ranges, at = spec.cluster_ranges, place.at("clusterRanges")
     priority, base = spec.datapath.rule_priority, spec.datapath.table_base
     if priority is not None and not 1 <= priority <= _MAX_PRIORITY:
-        findings.error("EG215", place.at("datapath", "rulePriority"), f"must be 1 to {_MAX_PRIORITY}, not {priority}")
+        findings.error(
+            "EG215", place.at("datapath", "rulePriority"), f"{priority} is out of range; write 1 to {_MAX_PRIORITY}"
+        )
     config = Config(
         agent_enabled=spec.agent.enabled,
         agent_namespace=spec.agent.namespace,
         agent_labels=tuple(sorted(spec.agent.match_labels.items())),
         election=spec.election.algorithm,
-        pod_cidrs=findings.ranges(ranges.pod_cidrs, at.at("podCIDRs")),
-        service_cidrs=findings.ranges(ranges.service_cidrs, at.at("serviceCIDRs")),
-        extra_cidrs=findings.ranges(ranges.extra_cidrs, at.at("extraCIDRs")),
+        pod_cidrs=findings.ranges(listed(ranges.pod_cidrs, at.at("podCIDRs"))),
+        service_cidrs=findings.ranges(listed(ranges.service_cidrs, at.at("serviceCIDRs"))),
+        extra_cidrs=findings.ranges(listed(ranges.extra_cidrs, at.at("extraCIDRs"))),
         mark_mask=_mark_mask(spec.datapath.mark_mask, place.at("datapath", "markMask"), findings),
         rule_priority=names.RULE_PRIORITY if priority is None else priority,
         table_base=names.TABLE_BASE if base is None else base,
@@ -236,7 +269,8 @@ def _config(loaded: Loaded, findings: Findings) -> Config:
     reserved = {253, 254, 255, 1490}.intersection(range(config.table_base, config.table_base + numbers + 1))
     if config.table_base < 1 or config.table_base + numbers >= names.TABLE_LIMIT or reserved:
         message = (
-            f"the tables from it to {config.table_base + numbers} must lie in 1 to 9999, clear of 253-255 and 1490"
+            f"the tables from {config.table_base} to {config.table_base + numbers} must lie in 1 to 9999, clear of "
+            "253-255 and 1490; write another first one"
         )
         findings.error("EG215", place.at("datapath", "tableBase"), message)
     return config
@@ -250,7 +284,7 @@ def _mark_mask(text: str | None, place: Place, findings: Findings) -> int:
     except ValueError:
         mask = 0
     if not 0 < mask < 1 << _MARK_BITS or (mask >> mask_shift(mask)) + 1 & (mask >> mask_shift(mask)):
-        findings.error("EG215", place, f'{text!r} is not a mask of neighbouring bits such as "0xff000000"')
+        findings.error("EG215", place, f'{text!r} is not a mask of neighbouring bits; write one such as "0xff000000"')
         return names.MARK_MASK
     return mask
 
@@ -263,7 +297,9 @@ def _check_references(
         if policy.gateway not in known:
             hint = did_you_mean(policy.gateway, known)
             place = policy.place.at("spec", "egressGatewayName")
-            findings.error("EG301", place, f"there is no EgressGateway {policy.gateway}{hint}")
+            findings.error(
+                "EG301", place, f"there is no EgressGateway {policy.gateway}{hint or '; create it or name another'}"
+            )
     holders: dict[Address, Gateway] = {}
     for gateway in gateways.values():
         if gateway.virtual_ip is not None:
@@ -288,7 +324,7 @@ def _check_virtual_ips(gateways: Mapping[str, Gateway], snapshot: Snapshot, find
         if address is None:
             continue
         if address in holders:
-            message = f"{address} is an address of node {holders[address]}; a virtual IP belongs to no node"
+            message = f"{address} is an address of node {holders[address]}; choose one that belongs to no node"
             findings.error("EG303", _vip_place(gateway), message)
         for network in ranges:
             if address in network:

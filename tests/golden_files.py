@@ -14,6 +14,7 @@ class GoldenFiles(SingleFileSnapshotExtension):
     """One file a snapshot; the name of a snapshot is its path below `golden/`."""
 
     file_extension = ""
+    pattern = "*/expected/**/*"
 
     @classmethod
     def get_snapshot_name(cls, *, test_location: Any, index: Any = 0) -> str:  # noqa: ANN401, ARG003  # syrupy's
@@ -29,9 +30,15 @@ class GoldenFiles(SingleFileSnapshotExtension):
 
     def discover_snapshots(self, *, test_location: Any, ignore_extensions: Any = None) -> SnapshotCollections:  # noqa: ANN401, ARG002
         found = SnapshotCollections()
-        for path in sorted(GOLDEN.glob("*/expected/**/*")):
+        for path in sorted(GOLDEN.glob(self.pattern)):
             if path.is_file():
                 collection = SnapshotCollection(location=str(path))
                 collection.add(Snapshot(name=path.relative_to(GOLDEN).as_posix()))
                 found.add(collection)
         return found
+
+
+class DiagnosticFiles(GoldenFiles):
+    """The same for `golden/diagnostics/CASE/expected/`, so that neither test takes the other's files for stale."""
+
+    pattern = "diagnostics/*/expected/**/*"

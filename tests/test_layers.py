@@ -35,6 +35,7 @@ COMPILER = {
     "selectors": "model",
     "balance": "",
     "suitability": "model",
+    "hints": "diagnostics model selectors text",
     "naming": "",
     "nodeplan": "model",
     "resources": "",
@@ -46,14 +47,15 @@ COMPILER = {
     "inputs.kubernetes": "inputs.base",
     # the stages
     "source": "diagnostics",
-    "load": "diagnostics source",
+    "load": "diagnostics source text",
     "shape": "diagnostics load text source",
     "ranges": "findings model suitability",
     "snapshot": "diagnostics findings inputs.base inputs.kubernetes load model ranges shape text",
     "validate": "diagnostics findings inputs.egress load model shape snapshot text selectors",
-    "resolve": "diagnostics findings intervals model selectors suitability",
+    "resolve": "intervals model ranges selectors suitability",
+    "review": "diagnostics findings hints intervals model resolve selectors suitability",
     "salvage": "diagnostics load model validate",
-    "elect": "balance diagnostics findings model suitability",
+    "elect": "balance model suitability",
     "links": "diagnostics findings model suitability",
     "routes": "links model nodeplan suitability",
     "plan": "diagnostics elect findings intervals links model naming nodeplan ranges resolve routes suitability",
@@ -62,7 +64,7 @@ COMPILER = {
     "pack": "account nodeplan render",
     # the edge to the disk, and the stages in their order
     "files": "diagnostics",
-    "pipeline": "account balance diagnostics elect files load model pack plan resolve salvage source validate",
+    "pipeline": "account balance diagnostics elect files load model pack plan resolve review salvage source validate",
     # questions about a bundle
     "evaluate": "model",
     "trace": "evaluate model",
@@ -88,8 +90,10 @@ COMPILER = {
     "cases": "diagnostics explain inputs.base load shape source",
     "positions": "diagnostics source",
     "report": "balance diagnostics source positions text",
+    "sarif": "diagnostics report source text",
+    "github": "diagnostics report source text",
     # the command line
-    "commands": "cases diagnostics elect explain files pipeline report verify.report verify.verify",
+    "commands": "cases diagnostics elect explain files github pipeline report sarif verify.report verify.verify",
     "cli": "",
 }
 TABLES = {"bundle": BUNDLE, "compiler": COMPILER}
