@@ -13,6 +13,9 @@ from compiler.diagnostics import Diagnostic, Severity
 from compiler.explain import Explainer, ExplainError
 from compiler.files import OutputError, read_sources, write_bundle
 from compiler.pipeline import Compiled, Reading, compile_cluster, read_cluster, sort, understand
+from compiler.resources import resource
+from compiler.schema import ENTRIES
+from compiler.text import did_you_mean
 
 OK: Final = 0
 FAILED: Final = 1
@@ -77,6 +80,18 @@ def test(arguments: argparse.Namespace) -> int:
         failed = sum(not result.passed for result in results)
         sys.stdout.write(f"{len(results) - failed} passed, {failed} failed\n")
     return OK if all(result.passed for result in results) else FAILED
+
+
+def schema(arguments: argparse.Namespace) -> int:
+    """`egressc schema`."""
+    if arguments.name is None:
+        width = max(map(len, ENTRIES))
+        sys.stdout.write("".join(f"{name.ljust(width)}  {entry.about}\n" for name, entry in ENTRIES.items()))
+        return OK
+    if arguments.name not in ENTRIES:
+        return _fail(f"there is no schema {arguments.name}{did_you_mean(arguments.name, list(ENTRIES))}")
+    sys.stdout.write(resource("schemas", ENTRIES[arguments.name].file))
+    return OK
 
 
 def _names(arguments: argparse.Namespace) -> list[str]:

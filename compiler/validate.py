@@ -17,7 +17,7 @@ from compiler.findings import Findings
 from compiler.inputs import egress
 from compiler.load import Loaded, Object
 from compiler.model import Address, Cluster, Config, Gateway, Mode, Node, Policy, Requirement, Selector, mask_shift
-from compiler.selectors import NAMESPACE_LABELS_PREFIX
+from compiler.patterns import NAMESPACE_LABELS_PREFIX
 from compiler.shape import shape
 from compiler.snapshot import Snapshot, read_snapshot
 from compiler.text import (
@@ -35,7 +35,6 @@ _V = TypeVar("_V")
 
 _NODE_LABEL_LIMIT: Final = 52  # 63 less `active-for-`, which Deckhouse puts before a gateway's name in a node label
 _MARK_BITS: Final = 32
-_MAX_PRIORITY: Final = 32765  # the last one before `main`
 
 
 def validate(loaded: Loaded) -> tuple[Cluster | None, tuple[Diagnostic, ...]]:
@@ -212,8 +211,10 @@ def _config(loaded: Loaded, findings: Findings) -> Config:
         _check_label(key, value, place.at("agent", "matchLabels", key), findings)
     ranges, at = spec.cluster_ranges, place.at("clusterRanges")
     priority, base = spec.datapath.rule_priority, spec.datapath.table_base
-    if priority is not None and not 1 <= priority <= _MAX_PRIORITY:
-        findings.error("EG215", place.at("datapath", "rulePriority"), f"must be 1 to {_MAX_PRIORITY}, not {priority}")
+    if priority is not None and not 1 <= priority <= egress.MAX_RULE_PRIORITY:
+        findings.error(
+            "EG215", place.at("datapath", "rulePriority"), f"must be 1 to {egress.MAX_RULE_PRIORITY}, not {priority}"
+        )
     config = Config(
         agent_enabled=spec.agent.enabled,
         agent_namespace=spec.agent.namespace,

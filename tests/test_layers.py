@@ -29,26 +29,35 @@ COMPILER = {
     # values, and text to values
     "diagnostics": "",
     "model": "diagnostics",
-    "text": "model",
+    "patterns": "",
+    "outputs": "",
+    "text": "model patterns",
     "findings": "diagnostics model text",
     "intervals": "model",
-    "selectors": "model",
+    "selectors": "model patterns",
     "suitability": "model",
     "naming": "",
     "nodeplan": "model",
     "resources": "",
-    "schema": "",
     # what users write
     "inputs": "",
-    "inputs.base": "",
-    "inputs.egress": "inputs.base",
+    "inputs.constraints": "patterns",
+    "inputs.base": "inputs.constraints",
+    "inputs.egress": "inputs.base inputs.constraints patterns",
     "inputs.kubernetes": "inputs.base",
+    "inputs.cases": "inputs.base",
+    # what others may know of it and of what we write
+    "schema.classes": "",
+    "schema.models": "inputs.base inputs.constraints",
+    "schema.crd": "inputs.egress schema.models",
+    "schema.reference": "inputs.base inputs.cases inputs.egress inputs.kubernetes schema.models",
+    "schema": "inputs.cases inputs.egress outputs schema.classes schema.crd schema.models schema.reference",
     # the stages
     "source": "diagnostics",
     "load": "diagnostics source",
     "shape": "diagnostics load text source",
     "snapshot": "diagnostics findings inputs.base inputs.kubernetes load model shape text",
-    "validate": "diagnostics findings inputs.egress load model shape snapshot text selectors",
+    "validate": "diagnostics findings inputs.egress load model patterns shape snapshot text",
     "resolve": "diagnostics findings intervals model selectors suitability",
     "elect": "diagnostics findings model suitability",
     "links": "diagnostics findings model suitability",
@@ -62,12 +71,12 @@ COMPILER = {
     # questions about a bundle
     "evaluate": "model",
     "trace": "evaluate model",
-    "explain": "evaluate model text trace",
-    "cases": "diagnostics explain inputs.base load shape source",
+    "explain": "evaluate model outputs text trace",
+    "cases": "diagnostics explain inputs.cases load outputs shape source",
     "positions": "diagnostics source",
     "report": "diagnostics source positions",
     # the command line
-    "commands": "cases diagnostics explain files pipeline report",
+    "commands": "cases diagnostics explain files pipeline report resources schema text",
     "cli": "",
 }
 TABLES = {"bundle": BUNDLE, "compiler": COMPILER}
@@ -199,7 +208,7 @@ def test_nftables_is_imported_in_one_place() -> None:
 
 @pytest.mark.parametrize("package", ["jinja2", "yaml"])
 def test_parsers_and_templates_stay_in_their_stages(package: str) -> None:
-    yaml = {"compiler.source", "compiler.positions", "compiler.pack"}
+    yaml = {"compiler.source", "compiler.positions", "compiler.pack", "compiler.schema.crd"}
     expected = {"jinja2": {"compiler.render"}, "yaml": yaml}[package]
     compiler = [name for name in MODULES if top(name) == "compiler"]
 
