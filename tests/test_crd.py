@@ -22,7 +22,7 @@ SPEC = "spec.versions.0.schema.openAPIV3Schema.properties.spec"
 SOURCE = f"{SPEC}.properties.sourceIP"
 CONDITIONS = "spec.versions.0.schema.openAPIV3Schema.properties.status.properties.conditions"
 
-BROKEN = (
+BROKEN: tuple[tuple[str, object], ...] = (
     ("metadata.name", "egressgateway.network.deckhouse.io"),
     ("spec.names.shortNames", ["EGW"]),
     ("spec.names.listKind", "EgressGateway"),
