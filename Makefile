@@ -29,8 +29,8 @@ format: $(STAMP) ## Format the code.
 golden: $(STAMP) ## Write the golden files anew; read the diff and explain it in the commit.
 	$(RUN)/pytest tests/test_golden.py tests/test_golden_diagnostics.py --snapshot-update
 
-schemas: $(STAMP) ## Write the JSON Schemas anew.
-	$(RUN)/python -c 'import pathlib, compiler.schema; [pathlib.Path("schemas", n).write_text(t) for n, t in compiler.schema.schemas().items()]'
+schemas: $(STAMP) ## Write schemas/ and docs/reference.md anew; read the diff.
+	$(RUN)/python -c 'import pathlib, compiler.schema; [pathlib.Path(n).write_text(t) for n, t in compiler.schema.files().items()]'
 
 bench: ## Measure; filled by a later change.
 	@echo "There is no benchmark yet."

@@ -3,42 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from typing import Literal
-
-from pydantic import Field
 
 from compiler.diagnostics import Diagnostic
 from compiler.explain import Explainer, ExplainError
-from compiler.inputs.base import OwnModel
+from compiler.inputs.cases import CaseInput, CasesInput
 from compiler.load import Object
+from compiler.outputs import CaseOutput
 from compiler.shape import shape
 from compiler.source import read_documents
-
-
-class Expectation(OwnModel):
-    """`expect`: the verdict; the rest is compared only where given."""
-
-    verdict: Literal["egress", "bypass", "drop"]
-    policy: str | None = None
-    cidr: str | None = None
-    gateway: str | None = None
-    node: str | None = None
-    source_ip: str | None = Field(None, alias="sourceIP")
-
-
-class CaseInput(OwnModel):
-    """One entry of `cases`."""
-
-    name: str = ""
-    source: str = Field(alias="from")
-    to: str
-    expect: Expectation
-
-
-class CasesInput(OwnModel):
-    """A file of cases."""
-
-    cases: list[CaseInput]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +35,7 @@ class CaseResult:
         """Whether every expected field is as expected."""
         return all(self.actual.get(key) == value for key, value in self.expected.items())
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> CaseOutput:
         """Returns the fields of the JSON output."""
         given = self.case.given
         return {
@@ -123,7 +95,7 @@ def _run(case: Case, explainer: Explainer) -> CaseResult:
     given = case.given.expect.model_dump(by_alias=True)
     expected = {key: _canonical(value) for key, value in given.items() if value is not None}
     try:
-        fate = explainer.explain(case.given.source, case.given.to).as_json()
+        fate: Mapping[str, object] = explainer.explain(case.given.source, case.given.to).as_json()
     except ExplainError as fault:
         return CaseResult(case, expected, {"verdict": "error", "reason": str(fault)})
     actual = {key: value for key in (*given, "reason") if (value := fate[key]) is None or isinstance(value, str)}

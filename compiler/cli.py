@@ -84,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("inputs", metavar="FILE", nargs="+", help="inputs and, recognised by their list `cases`, cases")
     test.add_argument("--format", choices=("text", "json"), default="text")
 
+    schema = _command(commands, "schema", "print a schema, or the names of all", "compiler.commands:schema")
+    schema.add_argument("name", metavar="NAME", nargs="?", help="one of the names; without it they are listed")
+
     apply = _command(commands, "apply", "load one node's part of a bundle into the kernel", "applier.cli:main")
     apply.add_argument("bundle", metavar="DIR", type=Path)
     apply.add_argument("--node", metavar="NAME", required=True, help="the node that this is")

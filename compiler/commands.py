@@ -16,7 +16,10 @@ from compiler.explain import Explainer, ExplainError
 from compiler.files import OutputError, read_sources, write_bundle
 from compiler.github import findings_github
 from compiler.pipeline import Compiled, Reading, account_for, compile_cluster, read_cluster, sort, understand
+from compiler.resources import resource
 from compiler.sarif import findings_sarif
+from compiler.schema import ENTRIES
+from compiler.text import did_you_mean
 from compiler.verify.report import verdict_json, verdict_text
 from compiler.verify.verify import verify as verify_bundle
 
@@ -124,6 +127,18 @@ def test(arguments: argparse.Namespace) -> int:
         failed = sum(not result.passed for result in results)
         sys.stdout.write(f"{len(results) - failed} passed, {failed} failed\n")
     return OK if all(result.passed for result in results) else FAILED
+
+
+def schema(arguments: argparse.Namespace) -> int:
+    """`egressc schema`."""
+    if arguments.name is None:
+        width = max(map(len, ENTRIES))
+        sys.stdout.write("".join(f"{name.ljust(width)}  {entry.about}\n" for name, entry in ENTRIES.items()))
+        return OK
+    if arguments.name not in ENTRIES:
+        return _fail(f"there is no schema {arguments.name}{did_you_mean(arguments.name, list(ENTRIES))}")
+    sys.stdout.write(resource("schemas", ENTRIES[arguments.name].file))
+    return OK
 
 
 def _names(arguments: argparse.Namespace) -> list[str]:

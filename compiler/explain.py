@@ -15,6 +15,7 @@ from bundle.directory import GATEWAYS, MANIFEST, POLICIES, WORKLOADS, Bundle, op
 from bundle.model import Gateways, Manifest, Policies, PolicyReport, WorkloadReport, Workloads
 from compiler.evaluate import EvaluationError
 from compiler.model import Address, Network
+from compiler.outputs import FateOutput
 from compiler.text import TextError, did_you_mean, parse_address
 from compiler.trace import Trace, TraceError, Tracer
 
@@ -44,7 +45,7 @@ class Fate:
     reason: str
     trace: Trace
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> FateOutput:
         """Returns the fields of the JSON output."""
         return {
             "verdict": self.trace.verdict,

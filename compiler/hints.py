@@ -10,7 +10,8 @@ from typing import Final
 
 from compiler.diagnostics import Place
 from compiler.model import Labels, Requirement, Selector
-from compiler.selectors import NAMESPACE_LABELS_PREFIX, holds
+from compiler.patterns import NAMESPACE_LABELS_PREFIX
+from compiler.selectors import holds
 from compiler.text import closest
 
 _FEW: Final = 4  # values that are worth listing

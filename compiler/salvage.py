@@ -114,7 +114,7 @@ def _objects_at(finding: Diagnostic, index: Mapping[Place, Object]) -> list[Obje
         return []
     found: list[Object] = []
     for place in (finding.place, *finding.related):
-        around = (replace(place, path=place.path[:length]) for length in range(len(place.path), -1, -1))
+        around = (replace(place, path=place.path[:length], of_key=False) for length in range(len(place.path), -1, -1))
         found.extend(index[at] for at in around if at in index)
     return found
 

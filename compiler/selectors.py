@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from compiler.model import Labels, Requirement, Selector, Workload
+from compiler.patterns import NAMESPACE_LABELS_PREFIX
 
 NAMESPACE_LABEL: Final = "io.kubernetes.pod.namespace"
-NAMESPACE_LABELS_PREFIX: Final = "io.cilium.k8s.namespace.labels."
 SERVICE_ACCOUNT_LABEL: Final = "io.cilium.k8s.policy.serviceaccount"
 
 

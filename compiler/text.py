@@ -6,17 +6,14 @@ from difflib import get_close_matches
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Final
 
+from compiler import patterns
 from compiler.model import Address, Network
 
-# RFC 1123 subdomain, what Kubernetes takes as an object's name; safe as a file name and in nft text.
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_SUBDOMAIN_LENGTH: Final = 253
-_LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
-_LABEL_LENGTH: Final = 63
-# The kernel refuses `/`, `:`, blanks, `.` and `..` (dev_valid_name); quotes, `\` and `*` mean something to nft.
-_INTERFACE = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.@+=-]{1,15}")
+_SUBDOMAIN = re.compile(patterns.SUBDOMAIN)
+_LABEL_NAME = re.compile(patterns.LABEL_NAME)
 _MOST_WORDS: Final = 1000
 _PREFIX = re.compile(r"[0-9]{1,3}")
+_SHOWN: Final = 63  # of a name that is too long, enough to know it by
 
 
 class TextError(ValueError):
@@ -85,8 +82,8 @@ def check_name(text: str) -> None:
     Raises:
         TextError: Kubernetes would refuse it.
     """
-    if len(text) > _SUBDOMAIN_LENGTH or not _SUBDOMAIN.fullmatch(text):
-        shown = text if len(text) < _LABEL_LENGTH else text[:_LABEL_LENGTH] + "…"
+    if len(text) > patterns.SUBDOMAIN_LENGTH or not _SUBDOMAIN.fullmatch(text):
+        shown = text if len(text) < _SHOWN else text[:_SHOWN] + "…"
         message = f"{shown!r} is not a name that Kubernetes takes; write lower-case letters, digits, '-', '.'"
         raise TextError("EG213", message)
 
@@ -98,9 +95,9 @@ def check_label_key(text: str) -> None:
         TextError: Kubernetes would refuse it.
     """
     prefix, slash, name = text.rpartition("/")
-    fits = len(name) <= _LABEL_LENGTH and _LABEL_NAME.fullmatch(name)
+    fits = _LABEL_NAME.fullmatch(name) is not None
     if slash:
-        fits = fits and len(prefix) <= _SUBDOMAIN_LENGTH and _SUBDOMAIN.fullmatch(prefix)
+        fits = fits and len(prefix) <= patterns.SUBDOMAIN_LENGTH and _SUBDOMAIN.fullmatch(prefix) is not None
     if not fits:
         raise TextError(
             "EG208", f"{text!r} is not a label key that Kubernetes takes; write one such as app or example.com/role"
@@ -113,7 +110,7 @@ def check_label_value(text: str) -> None:
     Raises:
         TextError: Kubernetes would refuse it.
     """
-    if text and (len(text) > _LABEL_LENGTH or not _LABEL_NAME.fullmatch(text)):
+    if not patterns.LABEL_VALUE.holds(text):
         message = f"{text!r} is not a label value; write at most 63 letters, digits, '-', '_' and '.'"
         raise TextError("EG208", message)
 
@@ -129,7 +126,7 @@ def check_interface(text: str) -> None:
             "EG209",
             f"{text!r} is longer than the 15 bytes that Linux allows for an interface name; write a shorter one",
         )
-    if not _INTERFACE.fullmatch(text):
+    if not patterns.INTERFACE.holds(text):
         raise TextError("EG209", f"{text!r} is not an interface name; write one such as eth1")
 
 

@@ -29,7 +29,7 @@ from compiler.model import (
     Selector,
     mask_shift,
 )
-from compiler.selectors import NAMESPACE_LABELS_PREFIX
+from compiler.patterns import NAMESPACE_LABELS_PREFIX
 from compiler.shape import shape
 from compiler.snapshot import Snapshot, read_snapshot
 from compiler.text import (
@@ -48,7 +48,6 @@ _V = TypeVar("_V")
 
 _NODE_LABEL_LIMIT: Final = 52  # 63 less `active-for-`, which Deckhouse puts before a gateway's name in a node label
 _MARK_BITS: Final = 32
-_MAX_PRIORITY: Final = 32765  # the last one before `main`
 
 
 def validate(loaded: Loaded) -> tuple[Cluster, tuple[Diagnostic, ...]]:
@@ -249,9 +248,11 @@ def _config(loaded: Loaded, findings: Findings) -> Config:
         _check_label(key, value, place.at("agent", "matchLabels", key), findings)
     ranges, at = spec.cluster_ranges, place.at("clusterRanges")
     priority, base = spec.datapath.rule_priority, spec.datapath.table_base
-    if priority is not None and not 1 <= priority <= _MAX_PRIORITY:
+    if priority is not None and not 1 <= priority <= egress.MAX_RULE_PRIORITY:
         findings.error(
-            "EG215", place.at("datapath", "rulePriority"), f"{priority} is out of range; write 1 to {_MAX_PRIORITY}"
+            "EG215",
+            place.at("datapath", "rulePriority"),
+            f"{priority} is out of range; write 1 to {egress.MAX_RULE_PRIORITY}",
         )
     config = Config(
         agent_enabled=spec.agent.enabled,

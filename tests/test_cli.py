@@ -405,7 +405,7 @@ def test_bad_usage_has_status_2(arguments: list[str], capsys: pytest.CaptureFixt
     assert capsys.readouterr().err.startswith("usage: egressc")
 
 
-@pytest.mark.parametrize("command", ["compile", "check", "explain", "test", "apply", "lab"])
+@pytest.mark.parametrize("command", ["compile", "check", "explain", "test", "schema", "apply", "lab"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as status:
         main([command, "--help"])

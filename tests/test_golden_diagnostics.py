@@ -33,6 +33,7 @@ OF_THE_TEXT = ("EG102", "EG103", "EG104")
 IN_JSON = {"EG102-json": ("egress.json", "}}}\n"), "EG103-json": ("egress.json", '"name": "egress-gateway"')}
 # No file brings it about; see `test_a_path_that_cannot_be_read`.
 NOT_BY_A_FILE = {"EG101"}
+KEEP_GOING = ("EG320", "EG321", "EG322")  # these say what becomes of errors then
 IN_ALL_FORMS = ("EG102", "EG203", "EG301", "EG307")
 
 MARK = re.compile(r"#(?:<| *(\^)) (EG.+)")
@@ -41,10 +42,11 @@ MARK = re.compile(r"#(?:<| *(\^)) (EG.+)")
 def found(folder: Path, case: str) -> tuple[tuple[Diagnostic, ...], dict[str, bytes]]:
     """All findings about the inputs of a folder, under names relative to it, and those inputs."""
     own = (GOLDEN / "diagnostics" / case / "input" / "cluster.yaml").is_file()
-    reading = read_cluster([str(folder / "input"), *([] if own else [str(COMMON)])])
+    keep_going = case.startswith(KEEP_GOING)
+    reading = read_cluster([str(folder / "input"), *([] if own else [str(COMMON)])], keep_going=keep_going)
     findings = reading.findings
     if reading.cluster is not None:
-        findings = sort(findings + compile_cluster(reading.cluster).findings)
+        findings = sort(findings + compile_cluster(reading.cluster, keep_going=keep_going).findings)
     short = {name: name.removeprefix(f"{folder}/").replace(str(COMMON), "cluster.yaml") for name in reading.sources}
     renamed = tuple(
         Diagnostic(item.severity, item.code, _renamed(item.message, short), _moved(item.place, short))

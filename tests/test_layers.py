@@ -29,29 +29,38 @@ COMPILER = {
     # values, and text to values
     "diagnostics": "",
     "model": "diagnostics",
-    "text": "model",
+    "patterns": "",
+    "outputs": "",
+    "text": "model patterns",
     "findings": "diagnostics model text",
     "intervals": "model",
-    "selectors": "model",
+    "selectors": "model patterns",
     "balance": "",
     "suitability": "model",
-    "hints": "diagnostics model selectors text",
+    "hints": "diagnostics model patterns selectors text",
     "naming": "",
     "nodeplan": "model",
     "resources": "",
-    "schema": "",
     # what users write
     "inputs": "",
-    "inputs.base": "",
-    "inputs.egress": "inputs.base",
+    "inputs.constraints": "patterns",
+    "inputs.base": "inputs.constraints",
+    "inputs.egress": "inputs.base inputs.constraints patterns",
     "inputs.kubernetes": "inputs.base",
+    "inputs.cases": "inputs.base",
+    # what others may know of it and of what we write
+    "schema.classes": "",
+    "schema.models": "inputs.base inputs.constraints",
+    "schema.crd": "inputs.egress schema.models",
+    "schema.reference": "inputs.base inputs.cases inputs.egress inputs.kubernetes schema.models",
+    "schema": "inputs.cases inputs.egress outputs schema.classes schema.crd schema.models schema.reference",
     # the stages
     "source": "diagnostics",
     "load": "diagnostics source text",
     "shape": "diagnostics load text source",
     "ranges": "findings model suitability",
     "snapshot": "diagnostics findings inputs.base inputs.kubernetes load model ranges shape text",
-    "validate": "diagnostics findings inputs.egress load model shape snapshot text selectors",
+    "validate": "diagnostics findings inputs.egress load model patterns shape snapshot text",
     "resolve": "intervals model ranges selectors suitability",
     "review": "diagnostics findings hints intervals model resolve selectors suitability",
     "salvage": "diagnostics load model validate",
@@ -68,7 +77,7 @@ COMPILER = {
     # questions about a bundle
     "evaluate": "model",
     "trace": "evaluate model",
-    "explain": "evaluate model text trace",
+    "explain": "evaluate model outputs text trace",
     "verify": "",
     "verify.failure": "model",
     "verify.intervals": "",
@@ -87,13 +96,14 @@ COMPILER = {
     "verify.verify": "account evaluate source trace verify.account verify.claims verify.failure verify.routing "
     "verify.ruleset",
     "verify.report": "text verify.failure verify.verify",
-    "cases": "diagnostics explain inputs.base load shape source",
+    "cases": "diagnostics explain inputs.cases load outputs shape source",
     "positions": "diagnostics source",
     "report": "balance diagnostics source positions text",
     "sarif": "diagnostics report source text",
     "github": "diagnostics report source text",
     # the command line
-    "commands": "cases diagnostics elect explain files github pipeline report sarif verify.report verify.verify",
+    "commands": "cases diagnostics elect explain files github pipeline report resources sarif schema text "
+    "verify.report verify.verify",
     "cli": "",
 }
 TABLES = {"bundle": BUNDLE, "compiler": COMPILER}
@@ -225,7 +235,7 @@ def test_nftables_is_imported_in_one_place() -> None:
 
 @pytest.mark.parametrize("package", ["jinja2", "yaml"])
 def test_parsers_and_templates_stay_in_their_stages(package: str) -> None:
-    yaml = {"compiler.source", "compiler.positions", "compiler.pack"}
+    yaml = {"compiler.source", "compiler.positions", "compiler.pack", "compiler.schema.crd"}
     expected = {"jinja2": {"compiler.render"}, "yaml": yaml}[package]
     compiler = [name for name in MODULES if top(name) == "compiler"]
 

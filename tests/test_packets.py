@@ -16,6 +16,7 @@ from applier.cli import run as apply_node
 from bundle.directory import open_bundle
 from compiler import cases
 from compiler.files import write_bundle
+from compiler.inputs.cases import CaseInput
 from compiler.model import Address, Cluster
 from compiler.pipeline import compile_cluster, read_cluster
 from lab import commands, state
@@ -63,7 +64,7 @@ def apply_all(name: str, bundle: Path) -> str:
     return out.getvalue()
 
 
-def packets_of(case: str) -> list[cases.CaseInput]:
+def packets_of(case: str) -> list[CaseInput]:
     found, _, findings = cases.split({"packets": (GOLDEN / case / "packets.yaml").read_bytes()})
     assert findings == ()
     return [item.given for item in found]
@@ -86,7 +87,7 @@ def workload_addresses(cluster: Cluster) -> set[str]:
     return {str(address) for workload in cluster.workloads for address in workload.addresses.values()}
 
 
-def check(name: str, cluster: Cluster, packet: cases.CaseInput) -> None:
+def check(name: str, cluster: Cluster, packet: CaseInput) -> None:
     """Sends one packet of a table and compares what outside saw with the verdict."""
     commands.clear_seen(name)
     to = ip_address(packet.to)

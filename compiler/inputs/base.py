@@ -1,14 +1,19 @@
 """What all input models share."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from compiler.inputs.constraints import ObjectName, Rule
 
 
 class Model(BaseModel):
     """Base of a part of a Kubernetes object: unknown fields are passed over, null means absent."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, populate_by_name=False)
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    """What must hold between fields, for the schemas; the compiler's own words for it are in `validate`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -28,15 +33,23 @@ class OwnModel(Model):
 class Metadata(Model):
     """`metadata`, of which Kubernetes knows more fields than matter here."""
 
-    name: str
-    namespace: str = ""
-    labels: dict[str, str] = Field(default_factory=dict)
-    creation_timestamp: str | None = Field(None, alias="creationTimestamp")
-    deletion_timestamp: str | None = Field(None, alias="deletionTimestamp")
+    name: ObjectName = Field(description="Name of the object.")
+    namespace: str = Field("", description="Namespace of a Pod or VirtualMachine; absent means `default`.")
+    labels: dict[str, str] = Field(default_factory=dict, description="Labels, which selectors match.")
+    creation_timestamp: str | None = Field(
+        None,
+        alias="creationTimestamp",
+        description="When the object was created. Of two policies with one CIDR the older decides; absent is newest.",
+    )
+    deletion_timestamp: str | None = Field(
+        None,
+        alias="deletionTimestamp",
+        description="When deletion was asked for; neither such a node nor one with such an agent is suitable.",
+    )
 
 
 class Condition(Model):
     """One of `status.conditions`."""
 
-    type: str = ""
-    status: str = ""
+    type: str = Field("", description="What the condition is about; `Ready` is looked at.")
+    status: str = Field("", description="`True`, `False` or `Unknown`; absent is as `Unknown`.")

@@ -1,11 +1,7 @@
-"""JSON Schemas of the bundle's files, made from the very classes that read and write them.
-
-`make schemas` writes them to `schemas/`; a test fails when one there is stale.
-"""
+"""JSON Schemas of what egressc writes, from its classes: dataclasses for a bundle, typed dicts for output."""
 
 import dataclasses
 import inspect
-import json
 import types
 import typing
 from collections.abc import Mapping
@@ -29,29 +25,19 @@ Schema = dict[str, Any]
 """A JSON Schema; the one place where a value is whatever JSON allows."""
 
 
-def schemas() -> dict[str, str]:
-    """Returns the text of every schema by file name, such as `routing.schema.json`."""
-    return {f"{name}.schema.json": _text(name, cls) for name, cls in BUNDLE_FILES.items()}
-
-
-def _text(name: str, cls: type) -> str:
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"egressc bundle: {name}.json",
-        **_dataclass(cls),
-    }
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
-
-
-def _dataclass(cls: type) -> Schema:
+def class_schema(cls: type) -> Schema:
+    """Returns the schema of a dataclass or a typed dict."""
     hints = typing.get_type_hints(cls)
+    names = {name: name for name in hints}
+    if dataclasses.is_dataclass(cls):
+        names = {field.name: camel(field.name) for field in dataclasses.fields(cls)}
     described = _attributes(cls)
     properties: dict[str, Schema] = {}
-    for field in dataclasses.fields(cls):
-        schema = _schema(hints[field.name])
-        if field.name in described:
-            schema = {"description": described[field.name], **schema}
-        properties[camel(field.name)] = schema
+    for name, written in names.items():
+        schema = _schema(hints[name])
+        if name in described:
+            schema = {"description": described[name], **schema}
+        properties[written] = schema
     description = inspect.cleandoc(cls.__doc__ or "").split("\n\n", maxsplit=1)[0].replace("\n", " ")
     return {
         "description": description,
@@ -62,11 +48,16 @@ def _dataclass(cls: type) -> Schema:
     }
 
 
+def list_schema(cls: type) -> Schema:
+    """Returns the schema of a list of a class."""
+    return {"type": "array", "items": class_schema(cls)}
+
+
 def _schema(kind: Any) -> Schema:  # noqa: ANN401  # a type hint, which has no better type
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _dataclass(kind)
-    if origin is tuple:
+    if isinstance(kind, type) and (dataclasses.is_dataclass(kind) or typing.is_typeddict(kind)):
+        return class_schema(kind)
+    if origin in (tuple, list):
         return {"type": "array", "items": _schema(arguments[0])}
     if origin is Mapping:
         return {"type": "object", "additionalProperties": _schema(arguments[1])}

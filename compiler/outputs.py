@@ -1,0 +1,120 @@
+"""What `--format json` prints, as types: programs read it, so that it is stable and has schemas in `schemas/`."""
+
+from collections.abc import Mapping
+from typing import Literal, TypedDict
+
+
+class FindingOutput(TypedDict):
+    """`egressc check --format json` prints a list of these, one a finding.
+
+    Attributes:
+        severity: With an `error` nothing is compiled.
+        code: Stable code, `docs/diagnostics.md` has a line for each.
+        message: What is wrong and what to write instead.
+        file: The input as it was named on the command line; `-` for standard input.
+        line: From 1; 0 where the finding is about the file as a whole.
+        column: From 1; 0 where the finding is about the file as a whole.
+        field: Path of the field, such as `spec.destinationCIDRs[1]`; empty where it is about the object as a whole.
+    """
+
+    severity: Literal["error", "warning"]
+    code: str
+    message: str
+    file: str
+    line: int
+    column: int
+    field: str
+
+
+class StepOutput(TypedDict):
+    """A rule that did something to the packet.
+
+    Attributes:
+        chain: Chain of the ruleset, or routing table.
+        rule: The rule's text.
+        element: The element of the rule's set or map that matched, if it has one.
+    """
+
+    chain: str
+    rule: str
+    element: str | None
+
+
+class HopOutput(TypedDict):
+    """What happens to the packet at one place of a node.
+
+    Attributes:
+        node: Name of the node.
+        at: Where on it.
+        what: What happens there.
+        rules: The rules that decide it, in order.
+    """
+
+    node: str
+    at: str
+    what: str
+    rules: list[StepOutput]
+
+
+class WorkloadOutput(TypedDict):
+    """The workload that sends.
+
+    Attributes:
+        workload: As NAMESPACE/NAME.
+        ip: Its address of the destination's family.
+    """
+
+    workload: str
+    ip: str
+
+
+_FateNames = TypedDict("_FateNames", {"from": WorkloadOutput, "sourceIP": str | None})  # no names of Python
+
+
+class FateOutput(_FateNames):
+    """`egressc explain --format json`: what becomes of the first packet of a connection, and why.
+
+    Attributes:
+        verdict: Redirected to a gateway, left to go its ordinary way, or dropped.
+        policy: The EgressGatewayPolicy that decides; null when none does.
+        cidr: Its CIDR that decides.
+        gateway: The EgressGateway that the packet is sent to; null for a bypass.
+        node: The node where it leaves or is dropped; for a bypass the workload's own.
+        sourceIP: The address that it leaves with; null when the bundle does not know it, and without a gateway.
+        reason: Why, in a sentence.
+        from: The workload that sends.
+        to: Destination address.
+        hops: The way of the packet, place by place.
+    """
+
+    verdict: Literal["egress", "bypass", "drop"]
+    policy: str | None
+    cidr: str | None
+    gateway: str | None
+    node: str
+    reason: str
+    to: str
+    hops: list[HopOutput]
+
+
+_CaseNames = TypedDict("_CaseNames", {"from": str, "pass": bool})
+
+
+class CaseOutput(_CaseNames):
+    """`egressc test --format json` prints a list of these, one a case.
+
+    Attributes:
+        name: The case's name, or its ends where it has none.
+        file: The file that it stands in.
+        from: As the case gives it.
+        to: As the case gives it.
+        expected: The fields of `expect` that were given.
+        actual: Those fields as they are, and the reason; the verdict is `error` when the case cannot be asked.
+        pass: Whether every expected field is as expected.
+    """
+
+    name: str
+    file: str
+    to: str
+    expected: Mapping[str, str]
+    actual: Mapping[str, str | None]
