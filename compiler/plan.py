@@ -144,6 +144,11 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
             )
             for family in _families(workloads):
                 routes.extend(_routes(item, family, class_id, scope, node, shared, _Ways(masters, served)))
+    elements = _each_once(sources)
+    used = {element.chain for element in elements}  # a class that lost its only address has none
+    classes = [item for item in classes if item.name in used]
+    numbers_used = {item.class_id for item in classes}
+    routes = [item for item in routes if item.class_id in numbers_used]
     node_interfaces = tuple(sorted(set(shared.links.interfaces(node).values())))
     return NodePlan(
         node=node.name,
@@ -151,7 +156,7 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
         node_interfaces=node_interfaces,
         cluster=shared.redirected_never,
         stray_sources=_ranges(_strays(node, node_interfaces, shared)),
-        sources=_each_once(sources),
+        sources=elements,
         routes=tuple(sorted(routes, key=lambda item: (item.range.low.version, item.class_id, int(item.range.low)))),
         classes=tuple(sorted(classes, key=lambda item: item.name)),
         next_hops=next_hops,

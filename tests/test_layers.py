@@ -88,7 +88,7 @@ COMPILER = {
     "verify.written": "nodeplan render verify.skeleton",
     "verify.scope": "naming verify.claims verify.failure verify.forms",
     "verify.marks": "model naming verify.claims verify.failure verify.forms verify.scope",
-    "verify.classes": "model verify.claims verify.decisions verify.forms verify.intervals verify.scope",
+    "verify.classes": "model verify.claims verify.decisions verify.failure verify.forms verify.intervals verify.scope",
     "verify.ruleset": "model verify.claims verify.classes verify.decisions verify.failure verify.forms "
     "verify.intervals verify.marks verify.scope verify.skeleton verify.written",
     "verify.routing": "model naming verify.claims verify.failure verify.marks",

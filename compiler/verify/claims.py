@@ -23,7 +23,7 @@ from bundle.model import (
 )
 from bundle.ruleset import format_range
 from compiler.model import Address, Family, Mode, Network
-from compiler.naming import chain_name
+from compiler.naming import chain_name, class_ids
 from compiler.ranges import collapse
 from compiler.verify.decisions import Class, Decider, classes_of
 from compiler.verify.failure import Example
@@ -90,6 +90,8 @@ class Claims:
             family: tuple(n for n in map(ip_network, cluster.never_redirected) if n.version == family)
             for family in Family
         }
+        scopes = ("local", "remote")
+        self._numbers = class_ids((scope, *_key(item)) for item in self.classes for scope in scopes)
         self._spans: dict[tuple[Class, Family, tuple[str, ...]], tuple[Span, ...]] = {}
         self._texts: dict[tuple[Span, ...], dict[str, str]] = {}
 
@@ -100,6 +102,12 @@ class Claims:
     def local(self, node: str) -> Mapping[Class, list[WorkloadReport]]:
         """Returns the workloads on a node that any policy decides for, by class."""
         return self._local.get(node, {})
+
+    def chain(self, item: Class, *, local: bool) -> tuple[str, int]:
+        """Returns the chain of a class and its number in the route maps."""
+        scope = "local" if local else "remote"
+        number = self._numbers[scope, *_key(item)]
+        return f"{scope}_{number:08x}", number
 
     def served(self, node: str) -> Mapping[str, Served]:
         """Returns the gateways that a node may have to serve."""
@@ -285,6 +293,10 @@ class Claims:
         served = self.served(master)[gateway]
         source = served.addresses.get(family) or f"the address of {served.source.interface}"
         return f"leave by gateway {gateway}, node {master}, with source {source}"
+
+
+def _key(item: Class) -> tuple[str, ...]:
+    return (*item.policies, *item.rivals)
 
 
 def _texts(networks: Iterable[Network]) -> Ranges:

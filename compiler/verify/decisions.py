@@ -19,20 +19,26 @@ class Class:
     Attributes:
         policies: Names of the policies that select them, in order of precedence.
         contest: Where an address is that of several workloads, the policies of each; empty as a rule.
+        rivals: The names of those workloads.
     """
 
     policies: tuple[str, ...]
     contest: tuple[tuple[str, ...], ...] = ()
+    rivals: tuple[str, ...] = ()
 
 
 def classes_of(workloads: Workloads) -> dict[Class, list[WorkloadReport]]:
     """Groups the workloads whose packets any policy decides."""
     result: dict[Class, list[WorkloadReport]] = {}
     for group in _sharing_addresses(workloads):
-        contest = tuple(sorted({workload.policies for workload in group})) if len(group) > 1 else ()
+        contest: tuple[tuple[str, ...], ...] = ()
+        rivals: tuple[str, ...] = ()
+        if len(group) > 1:
+            contest = tuple(sorted({workload.policies for workload in group}))
+            rivals = tuple(sorted(f"{w.kind} {w.namespace}/{w.name}" for w in group))
         for workload in group:
             if workload.policies or any(contest):
-                result.setdefault(Class(workload.policies, contest), []).append(workload)
+                result.setdefault(Class(workload.policies, contest, rivals), []).append(workload)
     return result
 
 

@@ -119,7 +119,8 @@ def _named(items: list[Any]) -> Any:  # noqa: ANN401  # any JSON
     """Returns a list of named objects by name, any other list as it is."""
     if not all(isinstance(item, dict) and "name" in item for item in items):
         return items
-    return {"/".join(item[key] for key in ("kind", "namespace", "name") if key in item): item for item in items}
+    named = {"/".join(item[key] for key in ("kind", "namespace", "name") if key in item): item for item in items}
+    return named if len(named) == len(items) else items
 
 
 def _show(value: object) -> str:
