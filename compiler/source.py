@@ -61,7 +61,7 @@ class _Fault(Exception):  # noqa: N818  # never leaves this module
         self.position = position
 
 
-def read_documents(name: str, raw: bytes) -> tuple[tuple[Document, ...], tuple[Diagnostic, ...]]:  # noqa: PLR0911  # one return a kind of fault
+def read_documents(name: str, raw: bytes) -> tuple[tuple[Document, ...], tuple[Diagnostic, ...]]:
     """Turns the bytes of one file into documents.
 
     Args:
@@ -84,6 +84,10 @@ def read_documents(name: str, raw: bytes) -> tuple[tuple[Document, ...], tuple[D
             if fault.code != "EG102" or text.lstrip().startswith('{"'):
                 return (), (_finding(name, 0, fault),)
             # YAML may begin with a brace too: `{apiVersion: v1}`.
+    return _read_yaml(name, text)
+
+
+def _read_yaml(name: str, text: str) -> tuple[tuple[Document, ...], tuple[Diagnostic, ...]]:
     documents: list[Document] = []
     try:
         events = iter(yaml.parse(text, Loader=LOADER))
@@ -98,6 +102,9 @@ def read_documents(name: str, raw: bytes) -> tuple[tuple[Document, ...], tuple[D
         return tuple(documents), (_finding(name, len(documents), fault),)
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
+        if mark and "nesting depth" in str(fault.problem):
+            # Some libyaml have a limit of their own, far beyond ours, and look ahead to it; we stop at ours.
+            return _read_yaml(name, text[: mark.index])
         position = Position(mark.line + 1, mark.column + 1) if mark else None
         found = _Fault("EG102", f"not valid YAML: {fault.problem or fault.context}", position)
         return tuple(documents), (_finding(name, len(documents), found),)
