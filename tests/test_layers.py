@@ -19,10 +19,12 @@ PACKAGES = ("bundle", "compiler", "applier", "lab")
 BUNDLE = {
     "": "",
     "names": "",
-    "codec": "",
-    "model": "",
+    "text": "",
+    "values": "",
+    "codec": "text",
+    "model": "values",
     "ruleset": "",
-    "directory": "codec model names ruleset",
+    "directory": "codec model names ruleset text",
 }
 COMPILER = {
     "": "",
