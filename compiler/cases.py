@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from bundle.text import printable
 from compiler.diagnostics import Diagnostic
 from compiler.explain import Explainer, ExplainError
 from compiler.inputs.base import OwnModel
@@ -87,7 +88,7 @@ class CaseResult:
             if self.actual.get(key) != value
         )
         lines.append(f"  because: {self.actual.get('reason')}")
-        return "\n".join(lines) + "\n"
+        return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def split(sources: Mapping[str, bytes]) -> tuple[tuple[Case, ...], list[str], tuple[Diagnostic, ...]]:

@@ -171,6 +171,10 @@ class Policy:
     created: str | None
     place: Place
 
+    def __hash__(self) -> int:
+        # Names are unique; of all fields it would take as long as there are prefixes, at each look into a set.
+        return hash(self.name)
+
     @property
     def precedence(self) -> tuple[bool, str, str]:
         """Sort key: the older decides between equal prefixes, then the lower name (semantics.md §5)."""

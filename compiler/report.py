@@ -1,23 +1,26 @@
 """Findings and results as text and JSON, for people and for programs."""
 
-import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from bundle.model import GatewayReport, Gateways
+from bundle.text import json_text, printable
 from compiler.diagnostics import Diagnostic, Place, Severity
 from compiler.positions import find_positions
 from compiler.source import Position
 
 _LONGEST_LINE: Final = 200  # to show a line of a minified file helps nobody
+_LINE_FEED = re.compile(r"\n|\Z")
+_LINE_END = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]|\Z")
 
 
 def findings_text(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> str:
     """Returns findings as `file:line:column: severity[code] field: message`, each with its line and a caret."""
     findings = tuple(findings)
     positions = _positions(findings, sources)
-    lines = {name: _text(raw).splitlines() for name, raw in sources.items() if name in {f.place.file for f in findings}}
-    return "".join(_finding_text(f, positions.get(f.place), lines.get(f.place.file, [])) for f in findings)
+    lines = _lines(positions, sources)
+    return "".join(_finding_text(f, positions.get(f.place), lines) for f in findings)
 
 
 def findings_json(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> str:
@@ -38,7 +41,7 @@ def findings_json(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) 
                 "field": finding.place.field,
             }
         )
-    return json.dumps(items, indent=2, ensure_ascii=False) + "\n"
+    return json_text(items)
 
 
 def count(findings: Iterable[Diagnostic], severity: Severity) -> int:
@@ -71,11 +74,6 @@ def _row(gateway: GatewayReport) -> tuple[str, str, str, str, str]:
     )
 
 
-def printable(text: str) -> str:
-    """Returns text on one line: what comes from an input cannot forge lines or colours of ours."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8-sig", errors="replace")
 
@@ -91,11 +89,34 @@ def _positions(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> 
     return found
 
 
-def _finding_text(finding: Diagnostic, position: Position | None, lines: list[str]) -> str:
+def _lines(positions: Mapping[Place, Position], sources: Mapping[str, bytes]) -> dict[tuple[str, int], str]:
+    """Returns the lines at which something was found, by file and number."""
+    wanted: dict[str, set[int]] = {}
+    for place, position in positions.items():
+        wanted.setdefault(place.file, set()).add(position.line)
+    result = {}
+    for name, numbers in wanted.items():
+        text, start, last = _text(sources[name]), 0, max(numbers)
+        for number, end in enumerate(_line_ends(text), 1):
+            if number in numbers:
+                result[name, number] = text[start : end.start()].removesuffix("\r")
+            if number == last:
+                break
+            start = end.end()
+    return result
+
+
+def _line_ends(text: str) -> Iterator[re.Match[str]]:
+    # A JSON reader counts line feeds alone, YAML's counts all that Unicode calls an end of line.
+    return (_LINE_FEED if text.lstrip()[:1] in ("{", "[") else _LINE_END).finditer(text)
+
+
+def _finding_text(finding: Diagnostic, position: Position | None, lines: Mapping[tuple[str, int], str]) -> str:
     where = printable(finding.place.file) + (f":{position.line}:{position.column}" if position else "")
     field = f"{printable(finding.place.field)}: " if finding.place.field else ""
     text = f"{where}: {finding.severity.value}[{finding.code}] {field}{printable(finding.message)}\n"
-    if position is None or position.line > len(lines) or len(lines[position.line - 1]) > _LONGEST_LINE:
+    line = lines.get((finding.place.file, position.line)) if position else None
+    if position is None or line is None or len(line) > _LONGEST_LINE:
         return text
-    shown = "".join(letter if letter.isprintable() else " " for letter in lines[position.line - 1])
+    shown = "".join(letter if letter.isprintable() else " " for letter in line)
     return f"{text}{position.line:>6} | {shown}\n       | {' ' * (position.column - 1)}^\n"

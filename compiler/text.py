@@ -122,7 +122,9 @@ def check_interface(text: str) -> None:
 
 def did_you_mean(text: str, known: list[str]) -> str:
     """Returns `; did you mean X?` for the closest of the known words, or nothing."""
-    close = get_close_matches(text, known, n=1, cutoff=0.6)
+    if len(text) > _SUBDOMAIN_LENGTH:  # nothing that has a right to be long, and comparing takes the square of it
+        return ""
+    close = get_close_matches(text, [word for word in known if len(word) <= _SUBDOMAIN_LENGTH], n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""
 
 

@@ -47,8 +47,8 @@ COMPILER = {
     "inputs.kubernetes": "inputs.base",
     # the stages
     "source": "diagnostics",
-    "load": "diagnostics source",
-    "shape": "diagnostics load text source",
+    "load": "diagnostics findings source",
+    "shape": "diagnostics findings load text source",
     "snapshot": "diagnostics findings inputs.base inputs.kubernetes load model shape text",
     "validate": "diagnostics findings inputs.egress load model shape snapshot text selectors",
     "resolve": "diagnostics findings intervals model selectors suitability",
