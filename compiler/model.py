@@ -5,7 +5,7 @@ Nothing here knows about files, YAML or pydantic. Tuples are sorted by the stage
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal
 
@@ -165,15 +165,12 @@ class Policy:
 
     name: str
     gateway: str
-    destinations: tuple[Network, ...]
-    excluded: tuple[Network, ...]
-    selectors: tuple[Selector, ...]
+    # Names are unique; to hash these too would take as long as there are prefixes, at each look into a set.
+    destinations: tuple[Network, ...] = field(hash=False)
+    excluded: tuple[Network, ...] = field(hash=False)
+    selectors: tuple[Selector, ...] = field(hash=False)
     created: str | None
     place: Place
-
-    def __hash__(self) -> int:
-        # Names are unique; of all fields it would take as long as there are prefixes, at each look into a set.
-        return hash(self.name)
 
     @property
     def precedence(self) -> tuple[bool, str, str]:

@@ -15,7 +15,7 @@ from bundle.model import Policies
 from bundle.ruleset import fingerprint
 
 NODE = "nodes/worker-1"
-SECONDS = 20
+SECONDS = 120
 
 
 def renew(made: Path) -> None:

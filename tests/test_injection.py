@@ -193,7 +193,7 @@ def test_odd_names_that_are_taken_make_rulesets_that_load(tmp_path: Path, interf
 def test_no_argument_and_no_file_name_reaches_beyond_its_line(
     tmp_path: Path, made: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for text in HOSTILE:
+    for text in HOSTILE[::3]:
         if "\0" in text:
             continue  # no argument of a program can hold it
         shown = tmp_path / text.replace("/", "_")[:200]
