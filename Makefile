@@ -1,11 +1,12 @@
 # Every target does its own set-up. PYTHON chooses the interpreter of the virtual environment.
 PYTHON ?= python3
 VENV ?= .venv
+SECONDS ?= 900
 RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format golden schemas bench system clean
+.PHONY: help demo test check format golden schemas fuzz bench system clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +32,10 @@ golden: $(STAMP) ## Write the golden files anew; read the diff and explain it in
 
 schemas: $(STAMP) ## Write schemas/ and docs/reference.md anew; read the diff.
 	$(RUN)/python -c 'import pathlib, compiler.schema; [pathlib.Path(n).write_text(t) for n, t in compiler.schema.files().items()]'
+
+fuzz: $(STAMP) ## Fuzz what reads inputs and bundles, SECONDS=900 in all; see tests/fuzz/.
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	@cd tests && $(abspath $(RUN))/python -m fuzz.run $(SECONDS)
 
 bench: ## Measure; filled by a later change.
 	@echo "There is no benchmark yet."

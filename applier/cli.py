@@ -16,6 +16,7 @@ from applier.live import observe
 from applier.netns import entered
 from applier.want import want
 from bundle.directory import BundleError, NodePart, open_bundle
+from bundle.text import printable_lines
 
 DONE = 0
 DIFFERS = 1
@@ -104,10 +105,10 @@ def apply_part(kernel: Kernel, part: NodePart, dry_run: bool, out: TextIO, err: 
 def _write(out: TextIO, line: str) -> None:
     # Whoever reads along may go away, as `| head` does; an apply goes on all the same.
     with suppress(BrokenPipeError):
-        out.write(f"{line}\n")
+        out.write(f"{printable_lines(line)}\n")
         out.flush()
 
 
 def _fail(err: TextIO, status: int, message: str) -> int:
-    err.write(f"egressc apply: {message}\n")
+    err.write(f"egressc apply: {printable_lines(message)}\n")
     return status

@@ -5,11 +5,18 @@ import json
 import re
 import types
 import typing
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
+
+from bundle.text import printable
 
 _T = TypeVar("_T")
+
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+_LONGEST_MESSAGE: Final = 300
+_NUMBERS: Final = 1 << 32
 
 
 class DecodeError(ValueError):
@@ -30,9 +37,14 @@ def decode(cls: type[_T], text: str | bytes) -> _T:
         DecodeError: The text does not fit.
     """
     try:
-        data = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise DecodeError(f"not valid JSON: {error}") from None
+        whole = text if isinstance(text, str) else text.decode()
+        data = json.loads(whole, object_pairs_hook=_unique, parse_constant=_no_constant)
+        if _HALF_CHARACTER.search(whole):
+            json.dumps(data, ensure_ascii=False).encode()
+    except RecursionError:
+        raise DecodeError("not valid JSON: nested too deep") from None
+    except ValueError as error:
+        raise DecodeError(_shown(f"not valid JSON: {error}")) from None
     return cast("_T", _build(cls, data, ""))
 
 
@@ -43,7 +55,7 @@ def camel(name: str) -> str:
 
 @cache
 def _fields(cls: type) -> tuple[tuple[str, str, Any], ...]:
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     return tuple((f.name, camel(f.name), hints[f.name]) for f in dataclasses.fields(cls))
 
 
@@ -60,8 +72,8 @@ def _plain(value: object) -> object:
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} is given twice")
+        count = Counter(key for key, _ in pairs)
+        raise ValueError(f"key {max(count, key=count.__getitem__)!r} is given twice")
     return result
 
 
@@ -80,13 +92,27 @@ def _build(kind: Any, data: object, path: str) -> object:  # noqa: ANN401  # a t
     if origin is Mapping:
         _expect(isinstance(data, dict), path, "an object", data)
         items = cast("dict[str, object]", data).items()
-        return {key: _build(arguments[1], item, f"{path}.{key}") for key, item in items}
-    if origin is typing.Literal:
-        _expect(type(data) is str and data in arguments, path, " or ".join(map(repr, arguments)), data)
-        return data
-    if origin is types.UnionType:
+        return {
+            cast("str", _build(arguments[0], key, path)): _build(arguments[1], item, f"{path}.{key}")
+            for key, item in items
+        }
+    if origin in (types.UnionType, typing.Union):
         return None if data is None else _build(arguments[0], data, path)
-    _expect(type(data) is kind, path, {str: "a string", int: "a whole number", bool: "a boolean"}[kind], data)
+    return _build_scalar(kind, data, path)
+
+
+def _build_scalar(kind: Any, data: object, path: str) -> object:  # noqa: ANN401  # a type hint
+    if typing.get_origin(kind) is typing.Literal:
+        allowed = typing.get_args(kind)
+        _expect(type(data) is str and data in allowed, path, " or ".join(map(repr, allowed)), data)
+    elif typing.get_origin(kind) is typing.Annotated:
+        check = typing.get_args(kind)[1]
+        _expect(type(data) is str and check.holds(data), path, check.wanted, data)
+    else:
+        _expect(type(data) is kind, path, {str: "a string", int: "a whole number", bool: "a boolean"}[kind], data)
+        # Neither a line of its own nor a colour, in whatever is printed of it; and what a kernel's field can take.
+        _expect(kind is not str or cast("str", data).isprintable(), path, "text on one line", data)
+        _expect(kind is not int or 0 <= cast("int", data) < _NUMBERS, path, "a number of 32 bits", data)
     return data
 
 
@@ -96,13 +122,24 @@ def _build_dataclass(cls: type, data: object, path: str) -> object:
     values = {}
     for name, key, kind in _fields(cls):
         if key not in rest:
-            raise DecodeError(f"{(path + '.' + key).lstrip('.')}: is missing")
+            raise DecodeError(_shown(f"{(path + '.' + key).lstrip('.')}: is missing"))
         values[name] = _build(kind, rest.pop(key), f"{path}.{key}".lstrip("."))
     if rest:
-        raise DecodeError(f"{(path + '.' + min(rest)).lstrip('.')}: unknown field")
+        raise DecodeError(_shown(f"{(path + '.' + min(rest)).lstrip('.')}: unknown field"))
     return cls(**values)
 
 
 def _expect(holds: bool, path: str, wanted: str, data: object) -> None:
     if not holds:
-        raise DecodeError(f"{path or 'the document'}: expected {wanted}, found {json.dumps(data)[:40]}")
+        raise DecodeError(_shown(f"{path or 'the document'}: expected {wanted}, found {_part(data)}"))
+
+
+def _part(data: object) -> str:
+    if isinstance(data, (dict, list)):
+        return ("an object" if isinstance(data, dict) else "a list") if data else json.dumps(data)
+    return json.dumps(data[:40] if isinstance(data, str) else data)[:40]
+
+
+def _shown(message: str) -> str:
+    text = printable(message[:_LONGEST_MESSAGE])
+    return text if len(message) <= _LONGEST_MESSAGE else f"{text}…"

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from bundle.values import AddressText, InterfaceText, MarkText, NameText, PrefixText
+
 FORMAT_VERSION = 1
 """Version of the bundle format; a reader refuses every other."""
 
@@ -29,7 +31,7 @@ class Manifest:
     format_version: int
     compiler_version: str
     inputs_digest: str
-    nodes: tuple[str, ...]
+    nodes: tuple[NameText, ...]
     files: Mapping[str, str]
 
 
@@ -39,8 +41,8 @@ class FwmarkRule:
 
     family: FamilyName
     priority: int
-    fwmark: str
-    fwmask: str
+    fwmark: MarkText
+    fwmask: MarkText
     table: int
 
 
@@ -55,7 +57,7 @@ class ReplyRule:
 
     family: FamilyName
     priority: int
-    source: str
+    source: PrefixText
     table: int
 
 
@@ -75,8 +77,8 @@ class Route:
     family: FamilyName
     table: int
     type: Literal["unicast", "blackhole"]
-    gateway: str | None
-    device: str | None
+    gateway: AddressText | None
+    device: InterfaceText | None
     metric: int
 
 
@@ -92,8 +94,8 @@ class Sysctl:
 class Routing:
     """`nodes/NODE/routing.json`; `internal_ips` are the addresses under which other nodes hand packets to this one."""
 
-    node: str
-    internal_ips: tuple[str, ...]
+    node: NameText
+    internal_ips: tuple[AddressText, ...]
     rules: tuple[FwmarkRule, ...]
     reply_rules: tuple[ReplyRule, ...]
     routes: tuple[Route, ...]
@@ -113,18 +115,18 @@ class Address:
         gateways: The EgressGateways it serves.
     """
 
-    address: str
-    interface: str | None
+    address: PrefixText
+    interface: InterfaceText | None
     announce: bool
     preferred_lifetime: int | None
-    gateways: tuple[str, ...]
+    gateways: tuple[NameText, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """`nodes/NODE/addresses.json`."""
 
-    node: str
+    node: NameText
     addresses: tuple[Address, ...]
 
 
@@ -132,8 +134,8 @@ class Addresses:
 class SourceIPs:
     """Source address per family; None where there is none or it is known on the node only."""
 
-    ipv4: str | None
-    ipv6: str | None
+    ipv4: AddressText | None
+    ipv6: AddressText | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +149,9 @@ class NodeSource:
         masquerade: Whether the node finds the address of `interface` itself, since its interfaces are not known.
     """
 
-    ipv4: str | None
-    ipv6: str | None
-    interface: str | None
+    ipv4: AddressText | None
+    ipv6: AddressText | None
+    interface: InterfaceText | None
     masquerade: bool
 
 
@@ -188,16 +190,16 @@ class GatewayReport:
         policies: EgressGatewayPolicies that name it.
     """
 
-    name: str
+    name: NameText
     mode: Literal["PrimaryIPFromEgressGatewayNodeInterface", "VirtualIPAddress"]
-    active_node_name: str | None
-    standby_node_names: tuple[str, ...]
+    active_node_name: NameText | None
+    standby_node_names: tuple[NameText, ...]
     ready_nodes: int
     source_ips: SourceIPs
-    nodes: Mapping[str, NodeReport]
-    sources: Mapping[str, NodeSource]
+    nodes: Mapping[NameText, NodeReport]
+    sources: Mapping[NameText, NodeSource]
     conditions: tuple[Condition, ...]
-    policies: tuple[str, ...]
+    policies: tuple[NameText, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,10 +213,10 @@ class Gateways:
 class PolicyReport:
     """One EgressGatewayPolicy as compiled: prefixes normalised, sorted and without repetitions."""
 
-    name: str
-    gateway: str
-    destination_cidrs: tuple[str, ...]
-    excluded_cidrs: tuple[str, ...]
+    name: NameText
+    gateway: NameText
+    destination_cidrs: tuple[PrefixText, ...]
+    excluded_cidrs: tuple[PrefixText, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,11 +231,11 @@ class WorkloadReport:
     """One Pod or VirtualMachine that counts, selected or not; `policies` in order of precedence."""
 
     kind: Literal["Pod", "VirtualMachine"]
-    namespace: str
-    name: str
-    node: str
-    addresses: tuple[str, ...]
-    policies: tuple[str, ...]
+    namespace: NameText
+    name: NameText
+    node: NameText
+    addresses: tuple[AddressText, ...]
+    policies: tuple[NameText, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +249,9 @@ class Workloads:
 class NodeLink:
     """A node's InternalIP of one family; `interface` and `subnet` are None when its interfaces are not known."""
 
-    address: str
-    interface: str | None
-    subnet: str | None
+    address: AddressText
+    interface: InterfaceText | None
+    subnet: PrefixText | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +270,7 @@ class ClusterNode:
     ipv6: NodeLink | None
     interfaces_known: bool
     default_route: bool
-    pod_cidrs: tuple[str, ...]
+    pod_cidrs: tuple[PrefixText, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,9 +286,9 @@ class Cluster:
         nodes: By name.
     """
 
-    mark_mask: str
+    mark_mask: MarkText
     rule_priority: int
     table_base: int
-    never_redirected: tuple[str, ...]
-    workload_ranges: tuple[str, ...]
-    nodes: Mapping[str, ClusterNode]
+    never_redirected: tuple[PrefixText, ...]
+    workload_ranges: tuple[PrefixText, ...]
+    nodes: Mapping[NameText, ClusterNode]

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 _BLOCK = re.compile(r'(table|chain|set|map|[a-z ]+?) ("?[^\s"{]+"?(?: \S+)?) \{(.*)$')
-_COMMENT = re.compile(r'^(.*?)\s*comment "([^"]*)"$')
-_QUOTED_COMMA = re.compile(r',\s*(?=(?:[^"]*"[^"]*")*[^"]*$)')
+_COMMENT = re.compile(r'comment "([^"]*)"$')
+_QUOTED_ITEM = re.compile(r'(?:[^",]|"[^"]*"|")++')
 
 
 class RulesetError(ValueError):
@@ -99,7 +99,8 @@ def parse(text: str, table: str) -> Ruleset:
 class _Parser:
     def __init__(self, text: str, table: str) -> None:
         self._table = table
-        self._lines = enumerate(text.splitlines(), 1)
+        # Not `splitlines`, which sees ends of lines where nft sees none.
+        self._lines = enumerate(text.split("\n"), 1)
         self._number = 0
         self._line = ""
         self._hooks: dict[str, str] = {}
@@ -138,7 +139,7 @@ class _Parser:
                 yield self._line
 
     def _error(self, what: str, name: str = "") -> RulesetError:
-        return RulesetError(f"line {self._number}: {what} {name}: {self._line[:80]}".replace(" :", ":"))
+        return RulesetError(f"line {self._number}: {what} {name[:80]}: {self._line[:80]}".replace(" :", ":"))
 
     def _parse_table(self) -> None:
         for line in self._next():
@@ -186,8 +187,8 @@ class _Parser:
             elif line.startswith("comment "):
                 self._others.append(("attribute", line))
             else:
-                match = _COMMENT.match(line)
-                rules.append(Rule(match[1], match[2]) if match else Rule(line))
+                match = _COMMENT.search(line)
+                rules.append(Rule(line[: match.start()].rstrip(), match[1]) if match else Rule(line))
         raise self._error("the chain does not end")
 
     def _parse_set(self, kind: str, name: str, rest: str) -> None:
@@ -214,7 +215,7 @@ class _Parser:
             raise self._error("declared twice, and not alike:", name)
         target = self._elements.setdefault(name, {})
         body = elements.rpartition("}")[0]
-        split = _QUOTED_COMMA.split(body) if '"' in body else body.split(",")
+        split = _QUOTED_ITEM.findall(body) if '"' in body else body.split(",")
         for item in split:
             if element := item.strip():
                 key, colon, value = element.rpartition(" : ") if kind == "map" else (element, "", "")

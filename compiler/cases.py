@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
+from bundle.text import printable
 from compiler.diagnostics import Diagnostic
 from compiler.explain import Explainer, ExplainError
 from compiler.inputs.cases import CaseInput, CasesInput
@@ -59,7 +60,7 @@ class CaseResult:
             if self.actual.get(key) != value
         )
         lines.append(f"  because: {self.actual.get('reason')}")
-        return "\n".join(lines) + "\n"
+        return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def split(sources: Mapping[str, bytes]) -> tuple[tuple[Case, ...], list[str], tuple[Diagnostic, ...]]:

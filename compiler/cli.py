@@ -9,13 +9,15 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
 
 import bundle
 import lab.cli as lab_cli
 from bundle.directory import BundleError
+from bundle.text import printable, printable_lines
 
 _BAD_INPUT = 2
 _PIPE_CLOSED = 141  # 128 and SIGPIPE, when the command did not come to its end
@@ -24,6 +26,9 @@ _INTERRUPTED = 130  # 128 and SIGINT, as a shell tells it
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `egressc`; returns the exit status."""
+    # Python has None for one that was closed before it started.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # for as long as we run
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # the same
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that lacks a letter gets its number
             stream.reconfigure(errors="backslashreplace")
@@ -33,14 +38,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _load(arguments.command)(arguments)
         sys.stdout.flush()
     except BundleError as fault:
-        sys.stderr.write(f"egressc: {fault}\n")
+        sys.stderr.write(f"egressc: {printable_lines(str(fault))}\n")
         return _BAD_INPUT
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does; Python would complain when it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except MemoryError:
+        sys.stderr.write("egressc: there is not enough memory for this\n")
+        return _BAD_INPUT
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except OSError as fault:
+        if fault.filename is not None:
+            raise
+        return _say_unwritten(fault)  # of a stream, which has no name; such as on a disk without room
     return status
+
+
+def _say_unwritten(fault: OSError) -> int:
+    # Python would try once more, and complain, when it closes standard output.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError):
+        sys.stderr.write(f"egressc: cannot write the output: {fault.strerror}\n")
+    return _BAD_INPUT
 
 
 def _load(command: str) -> Callable[[argparse.Namespace], int]:
@@ -49,8 +69,15 @@ def _load(command: str) -> Callable[[argparse.Namespace], int]:
     return cast("Callable[[argparse.Namespace], int]", getattr(importlib.import_module(module), function))
 
 
+class _Parser(argparse.ArgumentParser):
+    """Shows arguments that it refuses without obeying what is in them."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="egressc",
         description="Compiles EgressGateway and EgressGatewayPolicy into nftables, policy routing and virtual IPs.",
         allow_abbrev=False,

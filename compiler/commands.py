@@ -1,7 +1,6 @@
 """The commands of the compiler: read, call the stages, print. With `cli`, the only printers."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Final
 
 from bundle.directory import GATEWAYS, Bundle, open_bundle
 from bundle.model import Gateways
+from bundle.text import json_text, printable_lines
 from compiler import cases, report
 from compiler.diagnostics import Diagnostic, Severity
 from compiler.elect import NOTHING_EARLIER, Earlier
@@ -121,7 +121,7 @@ def test(arguments: argparse.Namespace) -> int:
         return BAD_INPUT
     results = cases.run(found, Explainer.of(compiled.files))
     if arguments.format == "json":
-        sys.stdout.write(json.dumps([result.as_json() for result in results], indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text([result.as_json() for result in results]))
     else:
         sys.stdout.write("".join(result.text() for result in results if not result.passed))
         failed = sum(not result.passed for result in results)
@@ -211,7 +211,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{printable_lines(text)}\n")
 
 
 def _fail(text: str) -> int:

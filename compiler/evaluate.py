@@ -86,6 +86,12 @@ class _State:
     steps: list[Step] = field(default_factory=list)
     bound: bool = False
     masqueraded: bool = False
+    rules: int = 0
+
+    def count_rule(self, chain: str) -> None:
+        self.rules += 1
+        if self.rules > _MAX_RULES:
+            raise EvaluationError(f"a packet passes more than {_MAX_RULES} rules, the last ones in chain {chain}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +115,10 @@ class _Table:
 _Match = Callable[[_State], "tuple[bool, str, str | None]"]
 """Tells whether an expression matches, the element that it found and the element's verdict."""
 
+_SHOWN = 200  # letters of a wrong text that a message shows
 _TERMINAL = ("accept", "drop", "return")
 _MAX_JUMPS = 16  # NFT_JUMP_STACK_SIZE
+_MAX_RULES = 10_000  # a packet passes some dozens; jumps within jumps could make it as many as one likes
 
 _ADDRESS = r"(?P<ct>ct original )?(?P<family>ip6?) (?P<side>[sd]addr)"
 _MASKED = r"meta mark & (?P<mask>0x[0-9a-f]{8})"
@@ -192,6 +200,7 @@ class Evaluator:
         if depth > _MAX_JUMPS:
             raise EvaluationError(f"chain {chain} is entered more than {_MAX_JUMPS} deep")
         for text, matches in self._chains[chain]:
+            state.count_rule(chain)
             verdict: str | None = None
             for match in matches:
                 holds, element, found = match(state)
@@ -213,16 +222,25 @@ class Evaluator:
         return None
 
     def _parse(self, text: str) -> tuple[str, tuple[_Match, ...]]:
-        rest, matches = text, []
-        while rest:
+        at, matches = 0, []
+        while at < len(text):
             for pattern, name in _PATTERNS:
-                if found := pattern.match(rest):
-                    matches.append(getattr(self, f"_on_{name}")(found))
-                    rest = rest[found.end() :].strip()
+                if found := pattern.match(text, at):
+                    matches.append(self._make(name, found))
+                    at = found.end()
+                    while text[at : at + 1] == " ":
+                        at += 1
                     break
             else:
-                raise EvaluationError(f"unknown rule: {text} (at: {rest})")
+                raise EvaluationError(f"unknown rule: {text[:_SHOWN]} (at: {text[at : at + _SHOWN]})")
         return text, tuple(matches)
+
+    def _make(self, name: str, found: re.Match[str]) -> _Match:
+        try:
+            match: _Match = getattr(self, f"_on_{name}")(found)
+        except ValueError:
+            raise EvaluationError(f"no address in a rule: {found[0][:_SHOWN]}") from None
+        return match
 
     def _check_verdict(self, verdict: str, where: str) -> None:
         word, _, target = verdict.partition(" ")

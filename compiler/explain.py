@@ -4,15 +4,15 @@ The verdict is what the emitted rules do (`trace`); policy and CIDR, which no ru
 policies and must agree with it.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from bundle.codec import decode
-from bundle.directory import GATEWAYS, MANIFEST, POLICIES, WORKLOADS, Bundle, open_bundle
+from bundle.directory import GATEWAYS, MANIFEST, POLICIES, WORKLOADS, Bundle, BundleError, open_bundle
 from bundle.model import Gateways, Manifest, Policies, PolicyReport, WorkloadReport, Workloads
+from bundle.text import json_text
 from compiler.evaluate import EvaluationError
 from compiler.model import Address, Network
 from compiler.outputs import FateOutput
@@ -70,7 +70,7 @@ class Fate:
 
     def json(self) -> str:
         """Returns the JSON output."""
-        return json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
+        return json_text(self.as_json())
 
     def text(self) -> str:
         """Returns the output for people: the fate on one line, the reason, then hop by hop."""
@@ -96,6 +96,7 @@ class Explainer:
         self._workloads = bundle.decode(Workloads, WORKLOADS).workloads
         self._policies = {policy.name: policy for policy in bundle.decode(Policies, POLICIES).policies}
         self._gateways = {item.name: item for item in bundle.decode(Gateways, GATEWAYS).gateways}
+        self._check_references()
 
     @classmethod
     def open(cls, path: Path) -> "Explainer":
@@ -110,6 +111,12 @@ class Explainer:
     def of(cls, files: Mapping[str, bytes]) -> "Explainer":
         """Takes a bundle that was just compiled and is not on the disk."""
         return cls(Bundle(Path("(compiled)"), decode(Manifest, files[MANIFEST]), dict(files)))
+
+    def _check_references(self) -> None:
+        home = self._bundle.directory
+        for workload in self._workloads:
+            if odd := [name for name in workload.policies if name not in self._policies]:
+                raise BundleError(f"{home / WORKLOADS}: {_name(workload)} names policy {odd[0]}, which is not there")
 
     def explain(self, source: str, destination: str) -> Fate:
         """Tells the fate of the first packet of a connection.
@@ -140,6 +147,10 @@ class Explainer:
         gateway = policy.gateway if policy and not excluded else None
         if trace.chain != _CONTESTED and (gateway is None) != (trace.verdict == "bypass"):
             raise ExplainError(f"the bundle contradicts itself: the rules say {trace.verdict}, the policies {gateway}")
+        if trace.verdict == "egress" and gateway not in self._gateways:
+            raise ExplainError(
+                f"the bundle contradicts itself: traffic leaves by gateway {gateway}, which is not there"
+            )
         return Fate(
             workload=_name(workload),
             source=address,

@@ -1,10 +1,14 @@
 """The edge to the disk: inputs to bytes, and a bundle's files to a directory, all or nothing."""
 
+import errno
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Final
 
 from bundle.directory import MANIFEST, list_files
 from compiler.diagnostics import Diagnostic, Place, error
@@ -13,6 +17,10 @@ Sources = Mapping[str, bytes]
 """Content of each input file by the name under which findings speak of it."""
 
 _SUFFIXES = (".yaml", ".yml", ".json")
+_LARGEST: Final = 512 << 20
+"""Bytes of one input; 150,000 pods as kubectl prints them, without their managed fields, have about as many."""
+
+_AT_ONCE: Final = 8 << 20
 
 
 class OutputError(Exception):
@@ -23,31 +31,54 @@ def read_sources(inputs: Sequence[str]) -> tuple[Sources, tuple[Diagnostic, ...]
     """Reads files, directories (their `.yaml`, `.yml` and `.json` files, recursively) and `-` for standard input."""
     sources: dict[str, bytes] = {}
     findings: list[Diagnostic] = []
+
+    def unreadable(name: str, fault: OSError) -> None:
+        own = fault.errno in (errno.EBADF, errno.EFBIG)  # of `_read`, which say themselves what to do
+        hint = "" if own else "; check the path and its permissions"
+        message = f"cannot be read: {fault.strerror}{hint}"
+        findings.append(error("EG101", Place(name), message))
+
     for name in inputs:
-        if name == "-":
-            sources.setdefault("-", sys.stdin.buffer.read())
-            continue
-        path = Path(name)
-        if path.is_dir():
-            found = sorted(item for item in path.rglob("*") if item.suffix in _SUFFIXES and item.is_file())
+        found = [name] if name == "-" else [str(Path(name))]
+        if name != "-" and os.path.isdir(name):  # noqa: PTH112  # False for a name that no disk takes; Path raises
+            found = _inputs_below(name, unreadable)
             if not found:
                 findings.append(
                     error("EG101", Place(name), "the directory holds no .yaml, .yml or .json file; name another")
                 )
-        else:
-            found = [path]
         for item in found:
             try:
-                sources.setdefault(str(item), item.read_bytes())
+                sources.setdefault(item, _read(item))
             except OSError as fault:
-                findings.append(
-                    error(
-                        "EG101",
-                        Place(str(item)),
-                        f"cannot be read ({fault.strerror}); check the path and its permissions",
-                    )
-                )
+                unreadable(item, fault)
     return sources, tuple(findings)
+
+
+def _inputs_below(name: str, unreadable: Callable[[str, OSError], None]) -> list[str]:
+    """Returns the files of a directory that are inputs, sorted; links to directories are not followed."""
+    found = [
+        Path(root) / file
+        for root, _, files in os.walk(name, onerror=lambda fault: unreadable(str(fault.filename), fault))
+        for file in files
+    ]
+    return [str(path) for path in sorted(found) if path.suffix in _SUFFIXES and path.is_file()]
+
+
+def _read(name: str) -> bytes:
+    """Reads a file, or standard input; it need not be one on a disk, so it may have no end.
+
+    Raises:
+        OSError: It cannot be read, or is larger than any snapshot.
+    """
+    if name == "-" and sys.stdin is None:
+        raise OSError(errno.EBADF, "standard input is closed")
+    with Path(name).open("rb") if name != "-" else nullcontext(sys.stdin.buffer) as file:
+        parts: list[bytes] = []
+        while part := file.read(_AT_ONCE):
+            parts.append(part)
+            if len(parts) * _AT_ONCE > _LARGEST:
+                raise OSError(errno.EFBIG, f"it has more than {_LARGEST >> 20} MiB; split it into several files")
+    return b"".join(parts)
 
 
 def write_bundle(files: Mapping[str, bytes], target: Path) -> None:

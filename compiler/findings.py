@@ -1,32 +1,48 @@
 """A collector for findings, so that one object's faults do not hide the next one's."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from dataclasses import replace
+from typing import Final, TypeVar
 
-from compiler.diagnostics import Diagnostic, Place, error, warning
+from compiler.diagnostics import Diagnostic, Place, Severity, error, warning
 from compiler.model import Address, Network
 from compiler.text import TextError, parse_address, parse_network
 
 _T = TypeVar("_T")
 
 
+LIMIT: Final = 1000
+"""Findings of one code that a stage gives; a file of a hundred megabytes may hold millions, which nobody reads."""
+
+
 class Findings:
-    """Gathers diagnostics; local to one call of a stage, whose result stays a value."""
+    """Gathers diagnostics; local to one call of a stage, whose result stays a value.
+
+    Of each code the first `LIMIT` are kept. What is beyond is counted, and one more finding tells how many there are.
+    """
 
     def __init__(self) -> None:
         self._items: list[Diagnostic] = []
+        self._seen: Counter[str] = Counter()
+        self._beyond: dict[str, Diagnostic] = {}
 
     def add(self, *items: Diagnostic) -> None:
         """Adds diagnostics as they are."""
-        self._items.extend(items)
+        for item in items:
+            self._seen[item.code] += 1
+            if self._seen[item.code] <= LIMIT:
+                self._items.append(item)
+            elif self._beyond.setdefault(item.code, item).severity is not item.severity is Severity.ERROR:
+                self._beyond[item.code] = item  # an error among what is left out must stop the compiler too
 
     def error(self, code: str, place: Place, message: str, *related: Place) -> None:
         """Adds an error."""
-        self._items.append(error(code, place, message, *related))
+        self.add(error(code, place, message, *related))
 
     def warning(self, code: str, place: Place, message: str) -> None:
         """Adds a warning."""
-        self._items.append(warning(code, place, message))
+        self.add(warning(code, place, message))
 
     def check(self, place: Place, function: Callable[[str], _T], text: str) -> _T | None:
         """Calls a function of `compiler.text`; its fault becomes an error at `place`, and the result None."""
@@ -65,8 +81,12 @@ class Findings:
         return tuple(sorted({network for network, _ in found}, key=network_key))
 
     def done(self) -> tuple[Diagnostic, ...]:
-        """Returns all that was added."""
-        return tuple(self._items)
+        """Returns what was added, and of each code that was found too often, how many more there are."""
+        more = (
+            replace(item, message=f"and {self._seen[code] - LIMIT} more findings like this: {item.message}")
+            for code, item in self._beyond.items()
+        )
+        return (*self._items, *more)
 
 
 def listed(texts: Iterable[str], place: Place) -> Iterator[tuple[str, Place]]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
+from bundle.text import printable
 from compiler.diagnostics import Diagnostic
 from compiler.report import find_all
 from compiler.source import Position
-from compiler.text import printable
 
 
 def findings_github(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> str:

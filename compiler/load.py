@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from compiler.diagnostics import Diagnostic, Place, error, warning
+from compiler.findings import Findings
 from compiler.source import Data, Document
 from compiler.text import closest
 
@@ -38,6 +39,15 @@ _OWN: Final = {
 # which have an EgressGateway too.
 _NEAR_GROUP: Final = 0.7
 _NEAR_KIND: Final = 0.75
+
+_LARGEST: Final = 8 << 20
+_MOST_VALUES: Final = 500_000
+"""Bytes of one object as JSON, and commas in it, so that its faults too are of a number that can be told.
+
+The API server takes requests of 3 MiB, and JSON may be twice as long as what was sent.
+"""
+_MAX_LISTS: Final = 10
+"""Lists within lists; kubectl makes none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,27 +114,27 @@ def texts_at(data: Data, keys: Collection[str]) -> tuple[str, ...]:
 def load(documents: Iterable[Document]) -> tuple[Loaded, tuple[Diagnostic, ...]]:
     """Collects objects: lists are unwrapped, equal repetitions are dropped, differing ones are an error."""
     known: dict[tuple[str, str, str], Object] = {}
-    findings: list[Diagnostic] = []
+    findings = Findings()
     passed_over = 0
     for document in documents:
         for data, place in _unwrap(document.data, document.place):
             found = _identify(data, place)
             if isinstance(found, Diagnostic):
-                findings.append(found)
+                findings.add(found)
             elif found is None:
                 passed_over += 1
             else:
-                findings.extend(_check_version(found))
+                findings.add(*_check_version(found))
                 key = (found.kind, found.namespace, found.name)
                 first = known.setdefault(key, found)
-                if first.data != found.data:
-                    findings.append(_differs(first, found))
-    objects = tuple(known[key] for key in sorted(known))
-    return Loaded(objects, passed_over, _digest(objects)), tuple(findings)
+                if first is not found and not _same(first.data, found.data):
+                    findings.add(_differs(first, found))
+    objects, digest = _digest((known[key] for key in sorted(known)), findings)
+    return Loaded(objects, passed_over, digest), findings.done()
 
 
-def _unwrap(data: Data, place: Place) -> Iterable[tuple[Data, Place]]:
-    kind = data.get("kind") if isinstance(data, dict) else None
+def _unwrap(data: Data, place: Place, depth: int = 0) -> Iterable[tuple[Data, Place]]:
+    kind = data.get("kind") if isinstance(data, dict) and depth < _MAX_LISTS else None
     if isinstance(kind, str) and kind.endswith("List") and isinstance(data.get("items"), list):
         for index, item in enumerate(data["items"]):
             # `kubectl get -o json` of one kind names it in the list only, in some versions.
@@ -132,7 +142,7 @@ def _unwrap(data: Data, place: Place) -> Iterable[tuple[Data, Place]]:
                 given = {"apiVersion": data.get("apiVersion"), "kind": kind.removesuffix("List"), **item}
                 yield given, place.at("items", index)
             else:
-                yield from _unwrap(item, place.at("items", index))
+                yield from _unwrap(item, place.at("items", index), depth + 1)
     else:
         yield data, place
 
@@ -144,7 +154,7 @@ def _identify(data: Data, place: Place) -> Object | Diagnostic | None:  # noqa: 
         return fault
     group = data["apiVersion"].rpartition("/")[0]
     if (group, data["kind"]) not in KINDS:
-        return _nearly_own(group, data, place)
+        return _nearly_own(group, data, place) or _too_deep(data, place)
     metadata = data.get("metadata", {})
     if data["kind"] == "ModuleConfig" and isinstance(metadata, dict) and metadata.get("name") != "virtualization":
         return None
@@ -212,6 +222,19 @@ def _check_version(item: Object) -> Iterable[Diagnostic]:
         yield warning("EG109", item.place.at("apiVersion"), message)
 
 
+def _too_deep(data: dict[str, Data], place: Place) -> Diagnostic | None:
+    if data["kind"].endswith("List") and isinstance(data.get("items"), list):
+        return error("EG105", place, f"lists are nested deeper than {_MAX_LISTS} levels; write the objects out")
+    return None
+
+
+def _same(first: Data, second: Data) -> bool:
+    try:
+        return bool(first == second)
+    except RecursionError:  # told of when the digest is made
+        return True
+
+
 def _differs(first: Object, second: Object) -> Diagnostic:
     where = f"{first.place.file}, document {first.place.document + 1}"
     if first.place.path:
@@ -220,9 +243,20 @@ def _differs(first: Object, second: Object) -> Diagnostic:
     return error("EG106", second.place, message, first.place)
 
 
-def _digest(objects: tuple[Object, ...]) -> str:
+def _digest(objects: Iterable[Object], findings: Findings) -> tuple[tuple[Object, ...], str]:
+    """Returns the objects that are of a size that can be, and the digest of them all."""
     digest = hashlib.sha256()
+    kept = []
     for item in objects:
-        text = json.dumps(item.data, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        try:
+            text = json.dumps(item.data, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        except RecursionError:
+            findings.error("EG102", item.place, f"this {item.kind} is nested deeper than can be read")
+            continue
+        if len(text) > _LARGEST or text.count(",") > _MOST_VALUES:
+            message = f"this {item.kind} is larger than any object of Kubernetes can be, which is 3 MiB by default"
+            findings.error("EG105", item.place, message)
+            continue
         digest.update(f"{item.kind}\0{item.namespace}\0{item.name}\0{text}\n".encode())
-    return digest.hexdigest()
+        kept.append(item)
+    return tuple(kept), digest.hexdigest()

@@ -175,9 +175,10 @@ class Policy:
 
     name: str
     gateway: str
+    # Names are unique; to hash these too would take as long as there are prefixes, at each look into a set.
     destinations: Mapping[Network, Place] = field(hash=False)
     excluded: Mapping[Network, Place] = field(hash=False)
-    selectors: tuple[Selector, ...]
+    selectors: tuple[Selector, ...] = field(hash=False)
     created: str | None
     place: Place
 

@@ -75,10 +75,14 @@ def find_positions(text: str, places: Iterable[Place]) -> dict[Place, Position]:
     for place in places:
         if not place.line:
             documents.setdefault(place.document, _Wanted()).add(place)
+    if not documents:
+        return found
     if text.lstrip()[:1] in ("{", "[") and _Json(text, found).walk(documents):
         return found
     _Yaml(text, found).walk(documents)
-    return found
+    last = text.count("\n") + 1
+    # At its end libyaml counts a line that the text does not have.
+    return {place: here if here.line <= last else Position(last, 1) for place, here in found.items()}
 
 
 class _Json:
@@ -91,13 +95,14 @@ class _Json:
         self._lines = _Lines(text)
 
     def walk(self, documents: dict[int, _Wanted]) -> bool:
-        """Finds what is wanted; returns False when the text is not JSON."""
+        """Finds what is wanted; returns False when the text is not one JSON value."""
         try:
             if 0 in documents:
-                self._value(self._skip_space(0), documents[0], None)
+                end = self._skip_space(self._value(self._skip_space(0), documents[0], None))
+                return end == len(self._text)
         except (ValueError, IndexError, RecursionError):
             return False
-        return True
+        return False
 
     def _skip_space(self, index: int) -> int:
         match = _SPACE.match(self._text, index)

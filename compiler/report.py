@@ -1,18 +1,19 @@
 """Findings and results as text and JSON, for people and for programs; `sarif` and `github` have further forms."""
 
-import json
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from bundle.model import GatewayReport, Gateways
+from bundle.text import json_text, printable
 from compiler.balance import Move
 from compiler.diagnostics import Diagnostic, Place, Severity
 from compiler.positions import find_positions
 from compiler.source import Position
-from compiler.text import printable
 
 _SHOWN: Final = 20
+_LINE_END: Final = re.compile(r"\n|\Z")
 _LONGEST_LINE: Final = 200
 _BEFORE: Final = 60  # what is shown of a longer line, such as of a minified file, before the column, and after it
 _AFTER: Final = 100
@@ -22,9 +23,8 @@ def findings_text(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) 
     """Returns findings as `file:line:column: severity[code] field: message`, each with its line and a caret."""
     findings = tuple(findings)
     positions = find_all(findings, sources)
-    shown = {finding.place.file for finding in findings}
-    lines = {name: _text(raw).split("\n") for name, raw in sources.items() if name in shown}
-    return "".join(_finding_text(f, positions.get(f.place), lines.get(f.place.file, [])) for f in findings)
+    lines = _lines(positions, sources)
+    return "".join(_finding_text(f, positions.get(f.place), lines) for f in findings)
 
 
 def findings_json(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> str:
@@ -45,7 +45,7 @@ def findings_json(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) 
                 "field": finding.place.field,
             }
         )
-    return json.dumps(items, indent=2, ensure_ascii=False) + "\n"
+    return json_text(items)
 
 
 def count(findings: Iterable[Diagnostic], severity: Severity) -> int:
@@ -117,13 +117,31 @@ def find_all(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> di
     return found
 
 
-def _finding_text(finding: Diagnostic, position: Position | None, lines: list[str]) -> str:
+def _lines(positions: Mapping[Place, Position], sources: Mapping[str, bytes]) -> dict[tuple[str, int], str]:
+    """Returns the lines at which something was found, by file and number."""
+    wanted: dict[str, set[int]] = {}
+    for place, position in positions.items():
+        wanted.setdefault(place.file, set()).add(position.line)
+    result = {}
+    for name, numbers in wanted.items():
+        text, start, last = _text(sources[name]), 0, max(numbers)
+        for number, end in enumerate(_LINE_END.finditer(text), 1):
+            if number in numbers:
+                result[name, number] = text[start : end.start()].removesuffix("\r")
+            if number == last:
+                break
+            start = end.end()
+    return result
+
+
+def _finding_text(finding: Diagnostic, position: Position | None, lines: Mapping[tuple[str, int], str]) -> str:
     where = printable(finding.place.file) + (f":{position.line}:{position.column}" if position else "")
     field = f"{printable(finding.place.field)}: " if finding.place.field else ""
     text = f"{where}: {finding.severity.value}[{finding.code}] {field}{printable(finding.message)}\n"
-    if position is None or position.line > len(lines):
+    line = lines.get((finding.place.file, position.line)) if position else None
+    if position is None or line is None:
         return text
-    shown, before = _window(lines[position.line - 1], position.column - 1)
+    shown, before = _window(line, position.column - 1)
     return f"{text}{position.line:>6} | {shown}\n       | {' ' * before}^\n"
 
 

@@ -5,16 +5,23 @@ pydantic's sentences change between its versions and speak to programmers; only 
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args
+from dataclasses import replace
+from typing import Any, Final, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from compiler.diagnostics import Diagnostic, Place, error
+from compiler.findings import LIMIT
 from compiler.load import Object
 from compiler.source import Data
 from compiler.text import did_you_mean
 
 _M = TypeVar("_M", bound=BaseModel)
+
+_Path: TypeAlias = tuple[str | int, ...]
+
+_MOST: Final = LIMIT - 1
+"""Faults of one object that are told one by one."""
 
 _WANTED = {
     "string_type": "a text",
@@ -36,22 +43,26 @@ def shape(model: type[_M], item: Object) -> tuple[_M | None, tuple[Diagnostic, .
         return model.model_validate(item.data), ()
     except ValidationError as fault:
         entries: list[dict[str, Any]] = [dict(entry) for entry in fault.errors(include_url=False)]
-    findings = tuple(_finding(model, item.place, entry) for entry in entries)
-    unknown: set[tuple[str | int, ...]] = {
-        tuple(entry["loc"]) for entry in entries if entry["type"] == "extra_forbidden"
-    }
+    findings = tuple(_finding(model, item.place, entry) for entry in entries[:_MOST])
+    if len(entries) > _MOST:
+        first = _finding(model, item.place, entries[_MOST])
+        message = f"and {len(entries) - _MOST} more faults of this object: {first.message}"
+        findings += (replace(first, message=message),)
+    unknown: set[_Path] = {tuple(entry["loc"]) for entry in entries if entry["type"] == "extra_forbidden"}
     if len(unknown) < len(entries):
         return None, findings
-    return model.model_validate(_without(item.data, unknown)), findings
+    holders = {path[:length] for path in unknown for length in range(len(path))}
+    return model.model_validate(_without(item.data, unknown, holders)), findings
 
 
-def _without(data: Data, paths: set[tuple[str | int, ...]], at: tuple[str | int, ...] = ()) -> Data:
-    """Copies data without what stands at the paths."""
+def _without(data: Data, paths: set[_Path], holders: set[_Path], at: _Path = ()) -> Data:
+    """Copies data without what stands at the paths; looks only into what holds such, since the rest may be deep."""
+    if at not in holders:
+        return data
     if isinstance(data, dict):
-        return {key: _without(value, paths, (*at, key)) for key, value in data.items() if (*at, key) not in paths}
-    if isinstance(data, list):
-        return [_without(value, paths, (*at, index)) for index, value in enumerate(data)]
-    return data
+        items = data.items()
+        return {key: _without(item, paths, holders, (*at, key)) for key, item in items if (*at, key) not in paths}
+    return [_without(item, paths, holders, (*at, index)) for index, item in enumerate(data)]
 
 
 def _finding(model: type[BaseModel], place: Place, entry: Mapping[str, Any]) -> Diagnostic:
@@ -79,7 +90,7 @@ def _show(value: object) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = value[:61] if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:59] + "…"  # noqa: PLR2004  # what fits on a line with the rest
 
 

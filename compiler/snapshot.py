@@ -225,6 +225,7 @@ def _pod(item: Object, read: kubernetes.Pod, findings: Findings) -> _Pod | None:
     addresses = _by_family(findings.addresses(texts))
     if not addresses:
         return None
+    findings.check(item.place.at("spec", "nodeName"), check_name, read.spec.node_name)
     workload = Workload(
         kind="Pod",
         namespace=item.namespace,
@@ -267,6 +268,7 @@ def _machine(item: Object, read: kubernetes.VirtualMachine, pods: list[_Pod], fi
     status = read.status
     if not status.ip_address or not status.node_name or status.phase in _NOT_RUNNING:
         return None
+    findings.check(item.place.at("status", "nodeName"), check_name, status.node_name)
     address = findings.check(item.place.at("status", "ipAddress"), parse_address, status.ip_address)
     if address is None:
         return None

@@ -22,6 +22,7 @@ LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """PyYAML's loader, in C where it was built so; only its events are used."""
 _MAX_DEPTH: Final = 100
 _MAX_DIGITS: Final = 40
+_MAX_TAG_DIRECTIVES: Final = 100
 _ALIAS_ALLOWANCE: Final = 10_000
 
 # YAML 1.1 less its traps: no sexagesimal numbers (`1:20` and `::1` are text), no dates.
@@ -30,11 +31,15 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]*|0x[0-9a-fA-F]+|0o?[0-7]+)$")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?$")
 
 
+# libyaml compares each `%TAG` with all before it.
+_TAG_DIRECTIVE = re.compile(r"(?:^|[\n\r\x85\u2028\u2029])%TAG")
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-_JSON_STRING = r'"(?:[^"\\]|\\.)*"'
+# Possessive, so that a string of a hundred megabytes leaves nothing to go back to.
+_JSON_STRING = r'"(?:[^"\\]++|\\.)*+"'
 _JSON_CONSTANT = re.compile(rf"{_JSON_STRING}|NaN|-?Infinity")
 _JSON_LONG_NUMBER = re.compile(rf"{_JSON_STRING}|-?[0-9]{{{_MAX_DIGITS},}}")
+_JSON_TOKEN = re.compile(rf"({_JSON_STRING})(\s*:)?|[\[\]{{}}]")
 _JSON_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -61,7 +66,7 @@ class _Fault(Exception):  # noqa: N818  # never leaves this module
         self.position = position
 
 
-def read_documents(name: str, raw: bytes) -> tuple[tuple[Document, ...], tuple[Diagnostic, ...]]:  # noqa: PLR0911  # one return a kind of fault
+def read_documents(name: str, raw: bytes) -> tuple[tuple[Document, ...], tuple[Diagnostic, ...]]:
     """Turns the bytes of one file into documents.
 
     Args:
@@ -84,6 +89,17 @@ def read_documents(name: str, raw: bytes) -> tuple[tuple[Document, ...], tuple[D
             if fault.code != "EG102" or text.lstrip().startswith('{"'):
                 return (), (_finding(name, 0, fault),)
             # YAML may begin with a brace too: `{apiVersion: v1}`.
+    # Counting is quick, and few files have even one.
+    if (
+        text.count("%TAG") > _MAX_TAG_DIRECTIVES
+        and len(found := list(_TAG_DIRECTIVE.finditer(text))) > _MAX_TAG_DIRECTIVES
+    ):
+        message = f"more than {_MAX_TAG_DIRECTIVES} %TAG directives; write the tags out"
+        return (), (_finding(name, 0, _Fault("EG102", message, _at(text, found[_MAX_TAG_DIRECTIVES].end() - 4))),)
+    return _read_yaml(name, text)
+
+
+def _read_yaml(name: str, text: str) -> tuple[tuple[Document, ...], tuple[Diagnostic, ...]]:
     documents: list[Document] = []
     try:
         events = iter(yaml.parse(text, Loader=LOADER))
@@ -98,13 +114,22 @@ def read_documents(name: str, raw: bytes) -> tuple[tuple[Document, ...], tuple[D
         return tuple(documents), (_finding(name, len(documents), fault),)
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
-        position = Position(mark.line + 1, mark.column + 1) if mark else None
-        found = _Fault("EG102", f"not valid YAML: {fault.problem or fault.context}", position)
+        if mark and "nesting depth" in str(fault.problem):
+            # Some libyaml have a limit of their own, far beyond ours, and look ahead to it; we stop at ours.
+            return _read_yaml(name, text[: mark.index])
+        found = _Fault("EG102", f"not valid YAML: {fault.problem or fault.context}", _marked(mark, text))
         return tuple(documents), (_finding(name, len(documents), found),)
     except (yaml.YAMLError, ValueError, RecursionError) as fault:
         found = _Fault("EG102", f"not valid YAML: {str(fault).splitlines()[0]}", _first_match(_UNPRINTABLE, text))
         return tuple(documents), (_finding(name, len(documents), found),)
     return tuple(documents), ()
+
+
+def _marked(mark: Any, text: str) -> Position | None:  # noqa: ANN401  # PyYAML has no types
+    if mark is None:
+        return None
+    # At its end libyaml counts a line that the text does not have.
+    return _at(text, len(text)) if mark.index >= len(text) else Position(mark.line + 1, mark.column + 1)
 
 
 def _finding(name: str, document: int, fault: _Fault) -> Diagnostic:
@@ -132,36 +157,52 @@ def _at(text: str, index: int) -> Position:
     return Position(text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index))
 
 
-def _parse_json(text: str) -> Data:
-    def unique(pairs: list[tuple[str, Data]]) -> dict[str, Data]:
+class _JsonHooks:
+    """What the JSON reader asks about each part; a fault ends the reading."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def unique(self, pairs: list[tuple[str, Data]]) -> dict[str, Data]:
         result = dict(pairs)
         if len(result) != len(pairs):
-            keys = [key for key, _ in pairs]
-            double = next(key for key in keys if keys.count(key) > 1)
-            message = f"key {double!r} is given twice in one object; keep one of them"
-            raise _Fault("EG103", message, _double_key(text))
+            raise _double_key(self._text)
         return result
 
-    def constant(value: str) -> Data:
-        raise _Fault("EG102", f"{value} is not JSON", _first_match(_JSON_CONSTANT, text))
+    def constant(self, value: str) -> Data:
+        raise _Fault("EG102", f"{value} is not JSON", _first_match(_JSON_CONSTANT, self._text))
 
-    def integer(value: str) -> Data:
+    def integer(self, value: str) -> int:
         if len(value) > _MAX_DIGITS:
             message = f"a number of more than {_MAX_DIGITS} digits"
-            raise _Fault("EG102", message, _first_match(_JSON_LONG_NUMBER, text))
+            raise _Fault("EG102", message, _first_match(_JSON_LONG_NUMBER, self._text))
         return int(value)
 
+    def real(self, value: str) -> float:
+        if math.isinf(number := float(value)):
+            raise _Fault("EG102", "a number too large", _at(self._text, self._text.find(value)))
+        return number
+
+
+def _parse_json(text: str) -> Data:
+    hooks = _JsonHooks(text)
     try:
-        data = json.loads(text, object_pairs_hook=unique, parse_constant=constant, parse_int=integer)
+        data = json.loads(
+            text,
+            object_pairs_hook=hooks.unique,
+            parse_constant=hooks.constant,
+            parse_int=hooks.integer,
+            parse_float=hooks.real,
+        )
+        half = _JSON_HALF_CHARACTER.search(text)
+        if half is not None and _holds_surrogate(data):
+            message = "half a character: an escape such as \\ud800 without its other half"
+            raise _Fault("EG102", message, _at(text, half.start()))
     except json.JSONDecodeError as fault:
         message = f"not valid JSON: {fault.msg}"
         raise _Fault("EG102", message, Position(fault.lineno, fault.colno)) from None
-    except (RecursionError, ValueError) as fault:
-        raise _Fault("EG102", f"not valid JSON: {fault}") from None
-    half = _JSON_HALF_CHARACTER.search(text)
-    if half is not None and _holds_surrogate(data):
-        message = "half a character: an escape such as \\ud800 without its other half"
-        raise _Fault("EG102", message, _at(text, half.start()))
+    except RecursionError:
+        raise _Fault("EG102", f"nested deeper than {_MAX_DEPTH} levels", _too_deep(text)) from None
     return data
 
 
@@ -173,17 +214,34 @@ def _holds_surrogate(data: Data) -> bool:
     return False
 
 
-def _double_key(text: str) -> Position | None:
-    """Returns where a key is given twice, which the JSON reader does not tell; as YAML the text tells it."""
-    try:
-        events = iter(yaml.parse(_tabs_as_spaces(text), Loader=LOADER))
-        for event in events:
-            if isinstance(event, yaml.DocumentStartEvent):
-                _Builder(events, len(text) + _ALIAS_ALLOWANCE).build(next(events))
-    except _Fault as fault:
-        return fault.position
-    except yaml.YAMLError:
-        return None
+def _double_key(text: str) -> _Fault:
+    """Returns the fault of the first key that is given twice; the JSON reader does not tell where it was."""
+    keys: list[set[str] | None] = []
+    for token in _JSON_TOKEN.finditer(text):
+        match token[0]:
+            case "{":
+                keys.append(set())
+            case "[":
+                keys.append(None)
+            case "}" | "]":
+                keys.pop()
+            case _ if token[2] and keys and (known := keys[-1]) is not None:
+                key = json.loads(token[1])
+                if key in known:
+                    message = f"key {key!r} is given twice in one object; keep one of them"
+                    return _Fault("EG103", message, _at(text, token.start()))
+                known.add(key)
+    raise AssertionError("no key is given twice")  # the reader has seen one
+
+
+def _too_deep(text: str) -> Position | None:
+    """Returns where JSON passes the depth that YAML may have."""
+    depth = 0
+    for token in _JSON_TOKEN.finditer(text):
+        depth += token[0] in "{["
+        depth -= token[0] in "}]"
+        if depth > _MAX_DEPTH + 1:
+            return _at(text, token.start())
     return None
 
 
@@ -250,7 +308,8 @@ class _Builder:
                         raise _Fault(
                             "EG102", "`<<` merges mappings only; give it a mapping or a list of them", position_of(key)
                         )
-                    merged = {**source, **merged}
+                    for name, item in source.items():
+                        merged.setdefault(name, item)
             elif key.value in own:
                 message = f"key {key.value!r} is given twice in one mapping; keep one of them"
                 raise _Fault("EG103", message, position_of(key))

@@ -130,19 +130,16 @@ def check_interface(text: str) -> None:
         raise TextError("EG209", f"{text!r} is not an interface name; write one such as eth1")
 
 
-def printable(text: str) -> str:
-    """Returns text on one line: what comes from an input cannot forge lines or colours of ours."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
 def closest(text: str, known: Collection[str], cutoff: float = 0.6) -> str | None:
     """Returns the known word that was probably meant; None where nothing is near, or too many words are known.
 
-    Of thousands of words some are always near, such as pod names, and to compare with all of them takes long.
+    Of thousands of words some are always near, such as pod names, and to compare with all of them takes long. So does a
+    long word, which takes the square of its length; nothing that may be meant here has a right to be long.
     """
-    if len(known) > _MOST_WORDS:
+    if len(known) > _MOST_WORDS or len(text) > patterns.SUBDOMAIN_LENGTH:
         return None
-    return next(iter(get_close_matches(text, sorted(known), n=1, cutoff=cutoff)), None)
+    words = sorted(word for word in known if len(word) <= patterns.SUBDOMAIN_LENGTH)
+    return next(iter(get_close_matches(text, words, n=1, cutoff=cutoff)), None)
 
 
 def did_you_mean(text: str, known: Collection[str]) -> str:

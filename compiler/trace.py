@@ -123,8 +123,9 @@ class Tracer:
 
     def _node(self, name: str) -> tuple[NodePart, Evaluator]:
         if name not in self._parts:
-            self._parts[name] = self._bundle.node(name)
-            self._evaluators[name] = Evaluator(self._parts[name].ruleset)
+            part = self._bundle.node(name)
+            self._evaluators[name] = Evaluator(part.ruleset)
+            self._parts[name] = part
         return self._parts[name], self._evaluators[name]
 
     def _route(self, part: NodePart, packet: Packet) -> tuple[Address | None, Hop | None]:
@@ -182,6 +183,7 @@ def _node_interface(part: NodePart) -> str:
 
 
 def _masquerade_interface(part: NodePart, mark: int) -> str:
-    elements = part.ruleset.sets["masqueraded"].elements if "masqueraded" in part.ruleset.sets else {}
+    found = part.ruleset.sets.get("masqueraded")
+    elements = found.elements if found and found.spec == "type mark . ifname" else {}
     own = (text.split(" . ")[1].strip('"') for text in elements if int(text.split(" . ")[0], 16) == mark)
     return next(own, "outside")

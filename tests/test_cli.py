@@ -263,7 +263,7 @@ def test_check_finds_what_only_the_plan_shows(tmp_path: Path, capsys: pytest.Cap
 def test_check_names_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(tmp_path / "nowhere.yaml")]) == 2
 
-    assert f"{tmp_path}/nowhere.yaml: error[EG101] cannot be read (No such file" in capsys.readouterr().out
+    assert f"{tmp_path}/nowhere.yaml: error[EG101] cannot be read: No such file" in capsys.readouterr().out
 
 
 def test_input_without_egress_objects_names_the_input_that_was_given(

@@ -164,7 +164,7 @@ def damage_traversal(made: Path) -> str:
     moved = {name.replace("nodes/egress-1/", "nodes/../../"): digest for name, digest in files.items()}
     nodes = ["../..", *(node for node in open_bundle(made).manifest.nodes if node != "egress-1")]
     manifest(made, nodes=nodes, files=moved)
-    return "manifest.json: '../..' is not the name of a node"
+    return "manifest.json: nodes[0]: expected the name of a Kubernetes object"
 
 
 def damage_deep(made: Path) -> str:

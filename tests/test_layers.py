@@ -19,10 +19,12 @@ PACKAGES = ("bundle", "compiler", "applier", "lab")
 BUNDLE = {
     "": "",
     "names": "",
-    "codec": "",
-    "model": "",
+    "text": "",
+    "values": "",
+    "codec": "text",
+    "model": "values",
     "ruleset": "",
-    "directory": "codec model names ruleset",
+    "directory": "codec model names ruleset text",
 }
 COMPILER = {
     "": "",
@@ -56,8 +58,8 @@ COMPILER = {
     "schema": "inputs.cases inputs.egress outputs schema.classes schema.crd schema.models schema.reference",
     # the stages
     "source": "diagnostics",
-    "load": "diagnostics source text",
-    "shape": "diagnostics load text source",
+    "load": "diagnostics findings source text",
+    "shape": "diagnostics findings load text source",
     "ranges": "findings model suitability",
     "snapshot": "diagnostics findings inputs.base inputs.kubernetes load model ranges shape text",
     "validate": "diagnostics findings inputs.egress load model patterns shape snapshot text",
@@ -95,12 +97,12 @@ COMPILER = {
     "verify.account": "model ranges source verify.failure",
     "verify.verify": "account evaluate source trace verify.account verify.claims verify.failure verify.routing "
     "verify.ruleset",
-    "verify.report": "text verify.failure verify.verify",
+    "verify.report": "verify.failure verify.verify",
     "cases": "diagnostics explain inputs.cases load outputs shape source",
     "positions": "diagnostics source",
-    "report": "balance diagnostics source positions text",
-    "sarif": "diagnostics report source text",
-    "github": "diagnostics report source text",
+    "report": "balance diagnostics source positions",
+    "sarif": "diagnostics report source",
+    "github": "diagnostics report source",
     # the command line
     "commands": "cases diagnostics elect explain files github pipeline report resources sarif schema text "
     "verify.report verify.verify",

@@ -63,7 +63,7 @@ def _schema(kind: Any) -> Schema:  # noqa: ANN401  # a type hint, which has no b
         return {"type": "object", "additionalProperties": _schema(arguments[1])}
     if origin is typing.Literal:
         return {"enum": list(arguments)}
-    if origin is types.UnionType:
+    if origin in (types.UnionType, typing.Union):
         return {"anyOf": [_schema(arguments[0]), {"type": "null"}]}
     return {"type": {str: "string", int: "integer", bool: "boolean"}[kind]}
 

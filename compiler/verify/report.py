@@ -1,9 +1,8 @@
 """A verdict as text and JSON."""
 
-import json
 from typing import Final
 
-from compiler.text import printable
+from bundle.text import json_text, printable
 from compiler.verify.failure import Failure
 from compiler.verify.verify import Verdict
 
@@ -32,7 +31,7 @@ def verdict_json(verdict: Verdict) -> str:
         "classes": verdict.classes,
         "failures": [_plain(failure) for failure in verdict.failures],
     }
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return json_text(data)
 
 
 def _lines(failure: Failure) -> list[str]:
