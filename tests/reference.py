@@ -161,7 +161,7 @@ class Reference:
             only = named[0] if len(named) == 1 else None
             return Candidate(reasons, [address], masquerades=False, interface=only)
         interface = self._interface_for(node, address, named)
-        missing = [] if interface else ["InterfaceMissing"]
+        missing = [] if interface else ["InterfaceMissing" if named else "AddressMissing"]
         return Candidate(reasons + missing, [address], masquerades=False, interface=interface)
 
     def _interface_for(self, node: Node, address: IP, named: list[str]) -> str | None:
@@ -197,13 +197,14 @@ class Reference:
     def in_cluster(self, destination: IP) -> bool:
         return any(destination in net for net in self.cluster if net.version == destination.version)
 
-    def deciding(self, workload: Workload, destination: IP) -> Entry | None:
-        """The most specific entry that holds the destination; the first of equal ones."""
+    def deciding(self, workload: Workload, destination: IP, *, below: int = 129) -> Entry | None:
+        """The most specific entry, of those shorter than `below`, that holds the destination; the first of equal ones."""
         if self.in_cluster(destination):
             return None
         best = None
         for entry in self.entries(workload, destination.version):
-            if destination in entry.cidr and (best is None or entry.cidr.prefixlen > best.cidr.prefixlen):
+            length = entry.cidr.prefixlen
+            if destination in entry.cidr and length < below and (best is None or length > best.cidr.prefixlen):
                 best = entry
         return best
 

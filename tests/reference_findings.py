@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from reference import VIRTUAL, Entry, Gateway, Reference, agents_are_asked_for, entries_of
+from reference import VIRTUAL, Entry, Reference, agents_are_asked_for, entries_of
 from reference_inputs import (
     IP,
     Net,
     Obj,
     Workload,
     agents,
+    full_name,
     machine_ranges,
     of_kind,
     pod_ranges,
@@ -46,18 +47,15 @@ def broken_objects(objects: Sequence[Obj]) -> set[str]:
     """Codes of all errors that an object has by itself, or has with its own double."""
     codes: set[str] = set()
     for index, item in enumerate(objects):
-        if any(identity(item) == identity(other) and item != other for other in objects[:index]):
-            codes.add("EG106")
+        for other in objects[:index]:
+            same = item["apiVersion"] == other["apiVersion"] and item["kind"] == other["kind"]
+            if same and full_name(item) == full_name(other) and item != other:
+                codes.add("EG106")
     for gateway in of_kind(objects, "network.deckhouse.io", "EgressGateway"):
         codes |= broken_gateway(gateway["spec"])
     for policy in of_kind(objects, "network.deckhouse.io", "EgressGatewayPolicy"):
         codes |= broken_policy(policy["spec"])
     return codes
-
-
-def identity(item: Obj) -> tuple[str, str, str, str]:
-    metadata = item.get("metadata", {})
-    return (item["apiVersion"], item["kind"], metadata.get("namespace", ""), metadata.get("name", ""))
 
 
 def broken_gateway(spec: Obj) -> set[str]:
@@ -160,46 +158,56 @@ def is_taken(cluster: Reference, address: IP) -> bool:
 # What the plan makes of them
 
 
-def needs_source(cluster: Reference, gateway: Gateway, family: int) -> list[Workload]:
-    """Workloads whose packets of a family some policy sends to the gateway."""
-    found: list[Workload] = []
-    for policy in cluster.policies:
-        destinations = [e for e in entries_of(policy) if not e.excluded and e.cidr.version == family]
-        if policy["spec"]["egressGatewayName"] == gateway.name and destinations:
-            selected = cluster.selected[policy["metadata"]["name"]]
-            found.extend(w for w in selected if family in [address.version for address in w.addresses])
+@dataclass(frozen=True)
+class Decision:
+    """The entry that decides about what a workload sends to a destination."""
+
+    workload: Workload
+    destination: IP
+    entry: Entry
+
+
+def decisions(cluster: Reference) -> list[Decision]:
+    """Every decision that there is to see: for each workload that of each edge."""
+    found = []
+    for workload in cluster.workloads:
+        for address in workload.addresses:
+            for destination in edges(cluster, address.version):
+                entry = cluster.deciding(workload, destination)
+                if entry is not None:
+                    found.append(Decision(workload, destination, entry))
     return found
 
 
-def off_link(cluster: Reference) -> bool:
-    """Whether a workload's node has its master not on the link, so that `direct` cannot reach it."""
-    for gateway in cluster.gateways:
-        for family in (4, 6):
-            if not gateway.has_source(family):
-                continue
-            for workload in needs_source(cluster, gateway, family):
-                far = cluster.is_on_link(workload.node, gateway.order[0], family) is False
-                if workload.node != gateway.order[0] and far:
-                    return True
+def off_link(cluster: Reference, seen: Sequence[Decision]) -> bool:
+    """Whether packets must go to a master (EG403) that is not on the link of the workload's node."""
+    for decision in seen:
+        family = decision.destination.version
+        gateway = cluster.gateway_of(decision.entry.policy)
+        if decision.entry.excluded or not gateway.has_source(family):
+            continue
+        home, master = decision.workload.node, gateway.order[0]
+        if home != master and cluster.is_on_link(home, master, family) is False:
+            return True
     return False
 
 
-def without_source(cluster: Reference) -> set[str]:
-    """Gateways (EG401) whose policies ask for a family of which the master has no address."""
+def without_source(cluster: Reference, seen: Sequence[Decision]) -> set[str]:
+    """Gateways (EG401) that get packets of a family of which the master has no address."""
     found = set()
-    for gateway in cluster.gateways:
-        for family in (4, 6):
-            if gateway.order and not gateway.has_source(family) and needs_source(cluster, gateway, family):
-                found.add(gateway.name)
+    for decision in seen:
+        gateway = cluster.gateway_of(decision.entry.policy)
+        if not decision.entry.excluded and gateway.order and not gateway.has_source(decision.destination.version):
+            found.add(gateway.name)
     return found
 
 
-def without_suitable_node(cluster: Reference) -> set[str]:
+def without_suitable_node(cluster: Reference, _seen: Sequence[Decision]) -> set[str]:
     """Gateways (EG306) that nobody serves."""
     return {gateway.name for gateway in cluster.gateways if not gateway.order}
 
 
-def selects_nothing(cluster: Reference) -> set[str]:
+def selects_nothing(cluster: Reference, _seen: Sequence[Decision]) -> set[str]:
     """Policies (EG305) that select no workload."""
     return {name for name, workloads in cluster.selected.items() if not workloads}
 
@@ -222,29 +230,41 @@ def on_unknown_node(cluster: Reference) -> list[Workload]:
 # Entries against each other
 
 
-def conflicts(cluster: Reference) -> dict[Conflict, list[str]]:
-    """Equal CIDRs of two policies (EG307), each with the workloads that it concerns."""
+def conflicts(cluster: Reference, seen: Sequence[Decision]) -> dict[Conflict, list[str]]:
+    """Equal CIDRs of two policies (EG307) that want different things, with the workloads that each concerns.
+
+    Only where one of them decides: what nothing ever reaches is no conflict, but dead.
+    """
     found: dict[Conflict, list[str]] = {}
-    for workload in cluster.workloads:
-        for family in {address.version for address in workload.addresses}:
-            table = cluster.entries(workload, family)
-            for index, entry in enumerate(table):
-                equal = [earlier for earlier in table[:index] if earlier.cidr == entry.cidr]
-                if equal and equal[0].policy != entry.policy:
-                    conflict = Conflict(entry.policy, str(entry.cidr), equal[0].policy)
-                    concerned = found.setdefault(conflict, [])
-                    if workload.called() not in concerned:
-                        concerned.append(workload.called())
+    for decision in seen:
+        winner, workload = decision.entry, decision.workload
+        asked = [winner.policy]
+        for entry in cluster.entries(workload, decision.destination.version):
+            if entry.cidr != winner.cidr or entry.policy in asked:
+                continue
+            asked.append(entry.policy)
+            if wanted(cluster, entry) != wanted(cluster, winner):
+                concerned = found.setdefault(Conflict(entry.policy, str(entry.cidr), winner.policy), [])
+                if workload.called() not in concerned:
+                    concerned.append(workload.called())
     return found
 
 
-def dead_entries(cluster: Reference, alive: set[Entry]) -> set[Entry]:
-    """Entries that never decide (EG308), though a workload with an address of their family is selected.
+def wanted(cluster: Reference, entry: Entry) -> str | None:
+    """The gateway that an entry sends to; None for the ordinary way."""
+    return None if entry.excluded else cluster.gateway_of(entry.policy).name
 
-    Args:
-        cluster: The cluster.
-        alive: The entries that decide somewhere, over all workloads and `edges`.
+
+def dead_entries(cluster: Reference, seen: Sequence[Decision]) -> set[Entry]:
+    """Entries that never decide anything (EG308), though a workload with an address of their family is selected.
+
+    An exclusion decides nothing either where no shorter destination would take the packet.
     """
+    alive = []
+    for decision in seen:
+        shorter = cluster.deciding(decision.workload, decision.destination, below=decision.entry.cidr.prefixlen)
+        if not decision.entry.excluded or (shorter is not None and not shorter.excluded):
+            alive.append(decision.entry)
     found = set()
     for policy in cluster.policies:
         for entry in entries_of(policy):

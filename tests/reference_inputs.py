@@ -87,7 +87,12 @@ def of_kind(objects: Sequence[Obj], group: str, kind: str) -> list[Obj]:
     for item in objects:
         if item["kind"] == kind and item["apiVersion"].rpartition("/")[0] == group and item not in found:
             found.append(item)
-    return sorted(found, key=lambda item: (item["metadata"].get("namespace", ""), item["metadata"].get("name", "")))
+    return sorted(found, key=full_name)
+
+
+def full_name(item: Obj) -> tuple[str, str]:
+    metadata = item.get("metadata", {})
+    return (metadata.get("namespace", ""), metadata.get("name", ""))
 
 
 def labels_of(item: Obj) -> dict[str, str]:
@@ -179,7 +184,7 @@ def workloads(objects: Sequence[Obj]) -> tuple[list[Workload], list[tuple[Worklo
         found.append(with_addresses(machine, launchers))
     for pod in pods:
         rivals = [other for other in pods if is_migration(pod, other)]
-        if all(pod.priority <= other.priority for other in rivals):
+        if all((pod.priority, pod.name) < (other.priority, other.name) for other in rivals):
             found.append(pod)
     clashes = [
         (one, other)
