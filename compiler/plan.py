@@ -16,33 +16,19 @@ from compiler.elect import Election
 from compiler.findings import Findings
 from compiler.intervals import merge
 from compiler.links import Links
-from compiler.model import Address, Cluster, Family, Mode, Network, Node, Workload
+from compiler.model import Cluster, Family, Mode, Network, Node, Workload
 from compiler.naming import chain_name, class_ids, mark_numbers
 from compiler.nodeplan import ClassChain, NextHop, NodePlan, Range, RouteElement, SourceElement, Translation
 from compiler.resolve import Resolved, WorkloadClass
 from compiler.routes import routing
 from compiler.snapshot import collapse
-from compiler.suitability import Source, is_global
+from compiler.suitability import Source
 
 BYPASS: Final = "return"
 DROP_NO_GATEWAY: Final = "goto drop_no_gateway"
 DROP_NO_SOURCE: Final = "goto drop_no_source"
 DROP_NO_NEXT_HOP: Final = "goto drop_no_next_hop"
 DROP_STRAY: Final = "goto drop_stray"
-
-# Loopback, link-local, multicast, broadcast (semantics.md §6).
-_NEVER_REDIRECTED: Final = tuple(
-    ip_network(text)
-    for text in (
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "224.0.0.0/4",
-        "255.255.255.255/32",
-        "::1/128",
-        "fe80::/10",
-        "ff00::/8",
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +67,6 @@ def plan(
 
 
 def _share(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Election]) -> _Shared:
-    # While a virtual IP is bound, a snapshot shows it on a node; the plan must not depend on that.
-    virtual_ips = {gateway.virtual_ip for gateway in cluster.gateways.values()}
-    node_addresses = {
-        ip_network(address)
-        for node in cluster.nodes.values()
-        for address in (*node.addresses, *_interface_addresses(node))
-        if address not in virtual_ips and is_global(address)
-    }
-    never = collapse((*_NEVER_REDIRECTED, *cluster.cluster_ranges, *node_addresses))
     local: dict[str, list[tuple[WorkloadClass, tuple[Workload, ...]]]] = {}
     for item in resolved.classes:
         by_node: dict[str, list[Workload]] = {}
@@ -103,7 +80,7 @@ def _share(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Electio
         cluster=cluster,
         elections=elections,
         links=Links(cluster.nodes),
-        redirected_never=_ranges(never),
+        redirected_never=_ranges(resolved.redirected_never),
         stray_networks=collapse((*cluster.workload_ranges, *selected)),
         local={node: tuple(items) for node, items in local.items()},
         classes=resolved.classes,
@@ -115,11 +92,6 @@ def _share(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Electio
             if verdict.source is not None
         },
     )
-
-
-def _interface_addresses(node: Node) -> Iterable[Address]:
-    interfaces = node.network.interfaces if node.network else ()
-    return (entry.address for interface in interfaces for entry in interface.addresses)
 
 
 def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
@@ -324,14 +296,22 @@ def _virtual_ips(node: Node, served: Mapping[str, _Served], findings: Findings) 
     return tuple(sorted(result, key=lambda entry: entry.address))
 
 
+def _stretches(ranges: Iterable[Range], family: Family) -> list[tuple[int, int]]:
+    """Returns the first and the last number of each stretch that the ranges of a family cover without a gap."""
+    own = ((int(item.low), int(item.high), None) for item in ranges if item.low.version == family)
+    return [(low, high) for low, high, _ in merge(own)]
+
+
 def _warn_sources(shared: _Shared, findings: Findings) -> None:
     """Warns of gateways whose source address is unknown, or missing in a family that is asked for."""
     asked: dict[tuple[str, Family], Workload] = {}
+    never = {family: _stretches(shared.redirected_never, family) for family in Family}
     for item in shared.classes:
         for family in _families(item.workloads):
             workload = next(workload for workload in item.workloads if family in workload.addresses)
             for decision in item.decisions[family]:
-                if decision.gateway is not None:
+                inside = any(low <= decision.low and decision.high <= high for low, high in never[family])
+                if decision.gateway is not None and not inside:
                     asked.setdefault((decision.gateway, family), workload)
     for (name, family), workload in sorted(asked.items(), key=lambda entry: entry[0]):
         election = shared.elections[name]

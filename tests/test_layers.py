@@ -49,7 +49,7 @@ COMPILER = {
     "shape": "diagnostics load text source",
     "snapshot": "diagnostics findings inputs.base inputs.kubernetes load model shape text",
     "validate": "diagnostics findings inputs.egress load model shape snapshot text selectors",
-    "resolve": "diagnostics findings intervals model selectors suitability",
+    "resolve": "diagnostics findings intervals model selectors snapshot suitability",
     "elect": "diagnostics findings model suitability",
     "links": "diagnostics findings model suitability",
     "routes": "links model nodeplan suitability",
