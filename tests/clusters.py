@@ -261,11 +261,19 @@ def _machine(draw: DrawFn, names: Sequence[str], like: Obj) -> list[Obj]:
     name, space = like["metadata"]["name"], like["metadata"]["namespace"]
     labels, ips = like["metadata"]["labels"], [entry["ip"] for entry in like["status"]["podIPs"]]
     home = like["spec"]["nodeName"]
+    status = {"ipAddress": ips[0], "nodeName": home, "phase": draw(st.sampled_from(MACHINE_PHASES))}
+    lag = draw(st.integers(0, 11))  # what it says of itself may be late
+    if lag == 9:
+        status["nodeName"] = draw(st.sampled_from(names))
+    elif lag == 10:
+        status["ipAddress"] = ips[0].replace("66", "67")
+    elif lag == 11:
+        del status[draw(st.sampled_from(["ipAddress", "nodeName"]))]
     machine = {
         "apiVersion": "virtualization.deckhouse.io/v1alpha2",
         "kind": "VirtualMachine",
         "metadata": {"name": name, "namespace": space, "labels": labels},
-        "status": {"ipAddress": ips[0], "nodeName": home, "phase": draw(st.sampled_from(MACHINE_PHASES))},
+        "status": status,
     }
     launchers = []
     for turn in range(draw(st.integers(0, 2))):

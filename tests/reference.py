@@ -145,13 +145,17 @@ class Reference:
         return Candidate([*reasons, "InterfaceMissing"], [], masquerades=False, interface=None)
 
     def _own_addresses(self, interface: Interface) -> list[IP]:
-        """Global addresses that are the node's own: a virtual IP that it holds is its gateway's."""
+        """Global addresses that are the node's own: a virtual IP that it holds is its gateway's.
+
+        Of IPv6, Linux lists the newest first; a /128 there was bound beside the primary one, so it comes last.
+        """
         taken = [address for _, address in self.virtual_ips]
-        return [
-            address
-            for address, _ in interface.addresses
+        own = [
+            (address.version == 6 and subnet.prefixlen == 128, index, address)
+            for index, (address, subnet) in enumerate(interface.addresses)
             if address not in taken and not (address.is_link_local or address.is_loopback or address.is_multicast)
         ]
+        return [address for _, _, address in sorted(own)]
 
     def _virtual(self, node: Node, block: Obj, reasons: list[str]) -> Candidate:
         """The virtual IP, on the interface where it would be bound."""
@@ -198,7 +202,7 @@ class Reference:
         return any(destination in net for net in self.cluster if net.version == destination.version)
 
     def deciding(self, workload: Workload, destination: IP, *, below: int = 129) -> Entry | None:
-        """The most specific entry, of those shorter than `below`, that holds the destination; the first of equal ones."""
+        """The most specific entry, of those shorter than `below`, that holds the destination; the first of equals."""
         if self.in_cluster(destination):
             return None
         best = None

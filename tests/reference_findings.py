@@ -179,16 +179,16 @@ def decisions(cluster: Reference) -> list[Decision]:
     return found
 
 
-def off_link(cluster: Reference, seen: Sequence[Decision]) -> bool:
-    """Whether packets must go to a master (EG403) that is not on the link of the workload's node."""
-    for decision in seen:
-        family = decision.destination.version
-        gateway = cluster.gateway_of(decision.entry.policy)
-        if decision.entry.excluded or not gateway.has_source(family):
-            continue
-        home, master = decision.workload.node, gateway.order[0]
-        if home != master and cluster.is_on_link(home, master, family) is False:
-            return True
+def off_link(cluster: Reference) -> bool:
+    """Whether a master (EG403) is not on the link of a workload's node, in a family that both nodes have."""
+    for policy in cluster.policies:
+        gateway = cluster.gateway_of(policy["metadata"]["name"])
+        for workload in cluster.selected[policy["metadata"]["name"]]:
+            for family in (4, 6):
+                if not gateway.order or workload.node == gateway.order[0]:
+                    continue
+                if cluster.is_on_link(workload.node, gateway.order[0], family) is False:
+                    return True
     return False
 
 
@@ -230,29 +230,18 @@ def on_unknown_node(cluster: Reference) -> list[Workload]:
 # Entries against each other
 
 
-def conflicts(cluster: Reference, seen: Sequence[Decision]) -> dict[Conflict, list[str]]:
-    """Equal CIDRs of two policies (EG307) that want different things, with the workloads that each concerns.
-
-    Only where one of them decides: what nothing ever reaches is no conflict, but dead.
-    """
+def conflicts(cluster: Reference) -> dict[Conflict, list[str]]:
+    """Equal CIDRs of two policies (EG307), with the workloads that each concerns; the first of several wins."""
     found: dict[Conflict, list[str]] = {}
-    for decision in seen:
-        winner, workload = decision.entry, decision.workload
-        asked = [winner.policy]
-        for entry in cluster.entries(workload, decision.destination.version):
-            if entry.cidr != winner.cidr or entry.policy in asked:
-                continue
-            asked.append(entry.policy)
-            if wanted(cluster, entry) != wanted(cluster, winner):
-                concerned = found.setdefault(Conflict(entry.policy, str(entry.cidr), winner.policy), [])
-                if workload.called() not in concerned:
-                    concerned.append(workload.called())
+    for workload in cluster.workloads:
+        for address in workload.addresses:
+            table = cluster.entries(workload, address.version)
+            for entry in table:
+                winner = next(other for other in table if other.cidr == entry.cidr)
+                if entry.policy != winner.policy:
+                    conflict = Conflict(entry.policy, str(entry.cidr), winner.policy)
+                    found.setdefault(conflict, []).append(workload.called())
     return found
-
-
-def wanted(cluster: Reference, entry: Entry) -> str | None:
-    """The gateway that an entry sends to; None for the ordinary way."""
-    return None if entry.excluded else cluster.gateway_of(entry.policy).name
 
 
 def dead_entries(cluster: Reference, seen: Sequence[Decision]) -> set[Entry]:

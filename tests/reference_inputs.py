@@ -176,7 +176,7 @@ def agent_is_well(objects: Sequence[Obj], node: str) -> bool:
 def workloads(objects: Sequence[Obj]) -> tuple[list[Workload], list[tuple[Workload, Workload]]]:
     """All workloads that count, each once, and the pairs that have an address together and should not."""
     machines = virtual_machines(objects)
-    pods = counted_pods(objects)
+    pods = [pod for pod in counted_pods(objects) if (pod.namespace, pod.virtual_machine) not in at_rest(objects)]
     found: list[Workload] = []
     for machine in machines:
         launchers = [pod for pod in pods if is_of(pod, machine)]
@@ -200,13 +200,25 @@ def virtual_machines(objects: Sequence[Obj]) -> list[Workload]:
     for item in of_kind(objects, "virtualization.deckhouse.io", "VirtualMachine"):
         status = item.get("status", {})
         address, node = status.get("ipAddress"), status.get("nodeName")
-        if not address or not node or status.get("phase") in {"Stopped", "Pending"}:
-            continue
         name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
+        if not address or not node or (namespace, name) in at_rest(objects):
+            continue
         found.append(
             Workload("VirtualMachine", namespace, name, node, [ip_address(address)], labels_of(item), None, name)
         )
     return found
+
+
+def at_rest(objects: Sequence[Obj]) -> list[tuple[str, str | None]]:
+    """Namespace and name of machines that say of themselves that they do not run: then their pods do not count either.
+
+    A machine without an address or a node says nothing of the kind, and its pods stand for it.
+    """
+    return [
+        (item["metadata"]["namespace"], item["metadata"]["name"])
+        for item in of_kind(objects, "virtualization.deckhouse.io", "VirtualMachine")
+        if item.get("status", {}).get("phase") in {"Stopped", "Pending"}
+    ]
 
 
 def counted_pods(objects: Sequence[Obj]) -> list[Workload]:

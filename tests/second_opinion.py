@@ -82,14 +82,13 @@ class Comparison:
             return self._tally
         reference = Reference(self._objects)
         errors = sorted(broken_together(reference))
-        seen = [] if errors else decisions(reference)
-        if off_link(reference, seen):
+        if not errors and off_link(reference):
             errors = ["EG403"]
         self._equal("errors", errors, refused)
         if errors or compiled is None or compiled.files is None:
             self._tally.refused = 1
             return self._tally
-        self._warnings(reference, seen, compiled.findings + reading.findings)
+        self._warnings(reference, decisions(reference), compiled.findings + reading.findings)
         self._gateways(reference, json.loads(compiled.files["gateways.json"])["gateways"])
         self._virtual_ips(reference, compiled.files)
         self._packets(reference, Explainer.of(compiled.files))
@@ -107,7 +106,7 @@ class Comparison:
             self._equal(code, sorted(ask(reference, seen)), sorted(named))
         for code, holds in OF_THE_CLUSTER.items():
             self._equal(code, holds(reference), any(finding.code == code for finding in findings))
-        self._conflicts(conflicts(reference, seen), [finding for finding in findings if finding.code == "EG307"])
+        self._conflicts(conflicts(reference), [finding for finding in findings if finding.code == "EG307"])
         dead = dead_entries(reference, seen)
         self._dead_entries(dead, [finding for finding in findings if finding.code == "EG308"])
         self._tally.warnings = len(findings)
