@@ -5,7 +5,7 @@ RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format golden schemas bench system clean
+.PHONY: help demo test check format golden schemas proof bench system clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ golden: $(STAMP) ## Write the golden files anew; read the diff and explain it in
 
 schemas: $(STAMP) ## Write the JSON Schemas anew.
 	$(RUN)/python -c 'import pathlib, compiler.schema; [pathlib.Path("schemas", n).write_text(t) for n, t in compiler.schema.schemas().items()]'
+
+proof: $(STAMP) ## Compare the compiler with the reference on 20,000 generated clusters, a matter of minutes.
+	@$(RUN)/python tests/proof.py $(PROOF_ARGS)
 
 bench: ## Measure; filled by a later change.
 	@echo "There is no benchmark yet."

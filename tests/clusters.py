@@ -91,8 +91,16 @@ def clusters(draw: DrawFn) -> list[Obj]:
     names += [f"worker-{n}" for n in range(1, draw(st.integers(1, 2)) + 1)]
     virtual_ips = draw(st.lists(st.sampled_from(VIRTUAL_IPS), unique=True, min_size=3, max_size=3))
     gateways = _gateways(draw, virtual_ips)
+    well = draw(st.booleans())
+    nodes = [item for name in names for item in _node(draw, name, virtual_ips, well=well)]
+    if one_in(draw, 20):
+        nodes = [item for item in nodes if item["kind"] != "Pod"]
+    if one_in(draw, 20):
+        nodes = [
+            patched(item, "spec.podCIDRs", ...) if item.get("spec", {}).get("podCIDRs") else item for item in nodes
+        ]
     objects = [
-        *(item for name in names for item in _node(draw, name, virtual_ips)),
+        *nodes,
         *_namespaces(draw),
         *_ranges(draw),
         *(item for index in range(draw(st.integers(1, 5))) for item in _workload(draw, names, index)),
@@ -109,7 +117,8 @@ def clusters(draw: DrawFn) -> list[Obj]:
 # Nodes
 
 
-def _node(draw: DrawFn, name: str, virtual_ips: Sequence[str]) -> list[Obj]:
+def _node(draw: DrawFn, name: str, virtual_ips: Sequence[str], *, well: bool) -> list[Obj]:
+    """A node with its agent and its interfaces; one that is not well may lack anything that makes it suitable."""
     labels = EGRESS_LABEL if name.startswith("egress-") else {}
     zone = draw(st.sampled_from(["a", "b"]))
     item = node(name, labels={**labels, "zone": zone}, six=not one_in(draw, 6))
@@ -118,17 +127,12 @@ def _node(draw: DrawFn, name: str, virtual_ips: Sequence[str]) -> list[Obj]:
     if one_in(draw, 12):
         item["status"]["addresses"] += [{"type": "InternalIP", "address": f"192.168.5.{number(name)}"}]
     item["status"]["addresses"].append({"type": "Hostname", "address": name})
-    parts = [_ill(draw, item) if one_in(draw, 3) else item]
-    well = draw(st.integers(0, 8))
-    agents = [agent(name)]
-    if well == 6:
-        agents = []
-    elif well == 7:
-        agents = [agent(name, ready="False")]
-    elif well == 8:
-        agents = [patched(agent(name), "metadata.deletionTimestamp", "2024-06-01T00:00:00Z")]
-    known = [] if one_in(draw, 5) else [_state(draw, name, virtual_ips)]
-    return [*parts, *agents, *known]
+    known = [] if one_in(draw, 5) else [_state(draw, name, virtual_ips, well=well)]
+    if well:
+        return [item, agent(name), *known]
+    leaving = patched(agent(name), "metadata.deletionTimestamp", "2024-06-01T00:00:00Z")
+    agents = draw(st.sampled_from([*([agent(name)],) * 6, [], [agent(name, ready="False")], [leaving]]))
+    return [_ill(draw, item) if one_in(draw, 3) else item, *agents, *known]
 
 
 def _ill(draw: DrawFn, item: Obj) -> Obj:
@@ -148,29 +152,28 @@ def _ill(draw: DrawFn, item: Obj) -> Obj:
     return item
 
 
-def _state(draw: DrawFn, name: str, virtual_ips: Sequence[str]) -> Obj:
+def _state(draw: DrawFn, name: str, virtual_ips: Sequence[str], *, well: bool) -> Obj:
     n = number(name)
     first = [f"172.18.4.{n}/24", f"fd00:4::{n}/64"]
     four, six = f"172.18.18.{n}/24", f"2001:db8:18::{n}/64"
     # Linux lists a new IPv6 address before older ones, so that virtual IPs from an earlier bundle may come first.
     held = [f"{address}/{128 if ':' in address else 32}" for address in virtual_ips[:2]]
     shapes: list[list[str]] = [
-        *([four, six],) * 5,
+        *([four, six],) * 3,
         [four],
         [six],
-        [],
-        [f"fe80::{n}/64"],
         [f"169.254.9.{n}/16", f"fe80::{n}/64", four, six],
         [four, six, f"198.18.0.{n}/24", f"172.18.18.{n + 100}/24", f"172.18.18.{n + 128}/25"],
         [*held, four, six],
         [four, six, *held],
+        *([] if well else [[], [f"fe80::{n}/64"]]),
     ]
     interfaces = [
         interface("lo", "127.0.0.1/8", "::1/128"),
         interface("eth0", *([] if one_in(draw, 12) else first)),
         interface("eth1", *draw(st.sampled_from(shapes))),
     ]
-    if one_in(draw, 10) if name.startswith("egress-") else one_in(draw, 2):
+    if not well and one_in(draw, 6):
         interfaces.pop()
     defaults = draw(st.sampled_from([("0.0.0.0/0", "::/0"), ("0.0.0.0/0",), ("::/0",), ()]))
     item = network_state(name, *interfaces, defaults=defaults)
@@ -291,7 +294,7 @@ def _machine(draw: DrawFn, names: Sequence[str], like: Obj) -> list[Obj]:
 
 def _gateways(draw: DrawFn, virtual_ips: Sequence[str]) -> list[Obj]:
     found = []
-    selectors = [EGRESS_LABEL, {"zone": "a"}, {}, EGRESS_LABEL | {"zone": "b"}, {"zone": "c"}]
+    selectors = [*(EGRESS_LABEL,) * 5, {"zone": "a"}, {}, EGRESS_LABEL | {"zone": "b"}, {"zone": "c"}]
     for index in range(draw(st.integers(1, 3))):
         selector = draw(st.sampled_from(selectors))
         if one_in(draw, 2):
@@ -300,7 +303,7 @@ def _gateways(draw: DrawFn, virtual_ips: Sequence[str]) -> list[Obj]:
         else:
             item = gateway(f"gate-{index}", selector=selector)
             path = "spec.sourceIP.primaryIPFromEgressGatewayNodeInterface.interfaceName"
-            item = patched(item, path, draw(st.sampled_from(["eth1", "eth1", "eth0", "eth7"])))
+            item = patched(item, path, draw(st.sampled_from([*("eth1",) * 5, "eth0", "eth0", "eth7"])))
         if not selector and one_in(draw, 2):
             item = patched(item, "spec.nodeSelector", ...)
         found.append(item)
@@ -314,11 +317,11 @@ def _policies(draw: DrawFn, gateways: Sequence[str]) -> list[Obj]:
     for name in names[: draw(st.integers(1, 5))]:
         entries = []
         for _ in range(draw(st.sampled_from([1, 1, 1, 2, 0]))):
-            kind = draw(st.integers(0, 2))
+            kind = draw(st.integers(0, 4))
             entry: Obj = {}
-            if kind < 2:
+            if kind < 4:
                 entry["podSelector"] = draw(st.sampled_from(POD_SELECTORS)) if one_in(draw, 2) else {}
-            if kind > 0:
+            if kind > 2:
                 entry["namespaceSelector"] = draw(st.sampled_from(NAMESPACE_SELECTORS))
             entries.append(entry)
         found.append(

@@ -103,6 +103,7 @@ class Reference:
         ]
         self.cluster = never_redirected(objects, self.nodes, [address for _, address in self.virtual_ips])
         self.gateways = [self._gateway(item) for item in specs]
+        self.entries = [entry for policy in self.policies for entry in entries_of(policy)]
 
     # Who serves a gateway
 
@@ -190,13 +191,9 @@ class Reference:
 
     # What becomes of a packet
 
-    def entries(self, workload: Workload, family: int) -> list[Entry]:
+    def table(self, workload: Workload, family: int) -> list[Entry]:
         """The routing table of a workload, in the order of precedence between equal CIDRs."""
-        table: list[Entry] = []
-        for policy in self.policies:
-            if workload in self.selected[policy["metadata"]["name"]]:
-                table.extend(entry for entry in entries_of(policy) if entry.cidr.version == family)
-        return table
+        return [e for e in self.entries if e.cidr.version == family and workload in self.selected[e.policy]]
 
     def in_cluster(self, destination: IP) -> bool:
         return any(destination in net for net in self.cluster if net.version == destination.version)
@@ -206,7 +203,7 @@ class Reference:
         if self.in_cluster(destination):
             return None
         best = None
-        for entry in self.entries(workload, destination.version):
+        for entry in self.table(workload, destination.version):
             length = entry.cidr.prefixlen
             if destination in entry.cidr and length < below and (best is None or length > best.cidr.prefixlen):
                 best = entry

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from reference import VIRTUAL, Entry, Reference, agents_are_asked_for, entries_of
+from reference import VIRTUAL, Entry, Reference, agents_are_asked_for
 from reference_inputs import (
     IP,
     Net,
@@ -235,7 +235,7 @@ def conflicts(cluster: Reference) -> dict[Conflict, list[str]]:
     found: dict[Conflict, list[str]] = {}
     for workload in cluster.workloads:
         for address in workload.addresses:
-            table = cluster.entries(workload, address.version)
+            table = cluster.table(workload, address.version)
             for entry in table:
                 winner = next(other for other in table if other.cidr == entry.cidr)
                 if entry.policy != winner.policy:
@@ -255,11 +255,10 @@ def dead_entries(cluster: Reference, seen: Sequence[Decision]) -> set[Entry]:
         if not decision.entry.excluded or (shorter is not None and not shorter.excluded):
             alive.append(decision.entry)
     found = set()
-    for policy in cluster.policies:
-        for entry in entries_of(policy):
-            for workload in cluster.selected[entry.policy]:
-                if entry.cidr.version in [a.version for a in workload.addresses] and entry not in alive:
-                    found.add(entry)
+    for entry in cluster.entries:
+        for workload in cluster.selected[entry.policy]:
+            if entry.cidr.version in [a.version for a in workload.addresses] and entry not in alive:
+                found.add(entry)
     return found
 
 
@@ -268,11 +267,17 @@ def dead_entries(cluster: Reference, seen: Sequence[Decision]) -> set[Entry]:
 
 def edges(cluster: Reference, family: int) -> list[IP]:
     """The first and the last address of every stretch within which no prefix of the cluster begins or ends."""
+    return edges_of([*cluster.cluster, *written_prefixes(cluster)], family)
+
+
+def written_prefixes(cluster: Reference) -> list[Net]:
+    """The prefixes that gateways and policies name."""
+    return [*(entry.cidr for entry in cluster.entries), *(ip_network(address) for _, address in cluster.virtual_ips)]
+
+
+def edges_of(prefixes: Sequence[Net], family: int) -> list[IP]:
+    """The first and the last address of each prefix, one below and one above, and the family's extremes."""
     width, make = (32, IPv4Address) if family == 4 else (128, IPv6Address)
-    prefixes: list[Net] = list(cluster.cluster)
-    for policy in cluster.policies:
-        prefixes.extend(entry.cidr for entry in entries_of(policy))
-    prefixes.extend(ip_network(address) for _, address in cluster.virtual_ips)
     numbers = {0, 2**width - 1}
     for prefix in prefixes:
         if prefix.version == family:

@@ -2,8 +2,8 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from builders import Obj, dump
@@ -17,6 +17,7 @@ from reference_findings import (
     dead_entries,
     decisions,
     edges,
+    edges_of,
     no_agent_at_all,
     no_pod_range_at_all,
     off_link,
@@ -24,6 +25,7 @@ from reference_findings import (
     selects_nothing,
     without_source,
     without_suitable_node,
+    written_prefixes,
 )
 from reference_inputs import Workload
 
@@ -33,21 +35,6 @@ from compiler.pipeline import compile_cluster, understand
 
 OF_AN_OBJECT = {"EG305": selects_nothing, "EG306": without_suitable_node, "EG401": without_source}
 OF_THE_CLUSTER = {"EG309": no_agent_at_all, "EG310": no_pod_range_at_all}
-
-
-@dataclass(slots=True)
-class Tally:
-    """What was compared."""
-
-    clusters: int = 0
-    refused: int = 0
-    packets: int = 0
-    nodes: int = 0
-    warnings: int = 0
-
-    def add(self, other: "Tally") -> None:
-        for name, value in asdict(other).items():
-            setattr(self, name, getattr(self, name) + value)
 
 
 class Disagreement(AssertionError):  # noqa: N818  # which of the two is wrong is not known
@@ -62,9 +49,9 @@ class Comparison:
 
     def __init__(self, objects: Sequence[Obj]) -> None:
         self._objects = objects
-        self._tally = Tally(clusters=1)
+        self._seen = Counter(clusters=1)
 
-    def run(self) -> Tally:
+    def run(self) -> Counter[str]:
         """Compares everything.
 
         Raises:
@@ -78,21 +65,23 @@ class Comparison:
         broken = sorted(broken_objects(self._objects))
         if broken:
             self._equal("errors of single objects", broken, refused)
-            self._tally.refused = 1
-            return self._tally
+            return self._refused(refused)
         reference = Reference(self._objects)
         errors = sorted(broken_together(reference))
         if not errors and off_link(reference):
             errors = ["EG403"]
         self._equal("errors", errors, refused)
         if errors or compiled is None or compiled.files is None:
-            self._tally.refused = 1
-            return self._tally
+            return self._refused(refused)
         self._warnings(reference, decisions(reference), compiled.findings + reading.findings)
         self._gateways(reference, json.loads(compiled.files["gateways.json"])["gateways"])
         self._virtual_ips(reference, compiled.files)
         self._packets(reference, Explainer.of(compiled.files))
-        return self._tally
+        return self._seen
+
+    def _refused(self, codes: Iterable[str]) -> Counter[str]:
+        self._seen.update(["refused", *codes])
+        return self._seen
 
     def _equal(self, about: str, reference: object, compiler: object) -> None:
         if reference != compiler:
@@ -109,7 +98,7 @@ class Comparison:
         self._conflicts(conflicts(reference), [finding for finding in findings if finding.code == "EG307"])
         dead = dead_entries(reference, seen)
         self._dead_entries(dead, [finding for finding in findings if finding.code == "EG308"])
-        self._tally.warnings = len(findings)
+        self._seen.update(sorted({finding.code for finding in findings}))
 
     def _name(self, finding: Diagnostic) -> str:
         """The name of the object that a finding is about."""
@@ -139,7 +128,9 @@ class Comparison:
 
     def _gateways(self, reference: Reference, reports: Sequence[Obj]) -> None:
         self._equal("gateways", [_as_report(gateway) for gateway in reference.gateways], [_bare(r) for r in reports])
-        self._tally.nodes = len(reference.nodes) * len(reference.gateways)
+        for gateway in reference.gateways:
+            for candidate in gateway.candidates.values():
+                self._seen.update(candidate.reasons or ["suitable"])
 
     def _virtual_ips(self, reference: Reference, files: Mapping[str, bytes]) -> None:
         """The virtual IPs that each node binds, and where."""
@@ -157,18 +148,23 @@ class Comparison:
     # Packets
 
     def _packets(self, reference: Reference, explainer: Explainer) -> None:
+        """Compares packets to all edges; those of the cluster's own ranges for one workload a node, as good as any."""
         lost = on_unknown_node(reference)
+        asked = set()
         for workload in reference.workloads:
             for address in workload.addresses:
-                for destination in edges(reference, address.version):
-                    if workload in lost:
-                        self._unknown(explainer, address, destination)
-                        break
+                if workload in lost:
+                    self._unknown(explainer, address)
+                    continue
+                first = (workload.node, address.version) not in asked
+                asked.add((workload.node, address.version))
+                written = edges_of(written_prefixes(reference), address.version)
+                for destination in edges(reference, address.version) if first else written:
                     self._packet(reference, explainer, workload, destination)
 
-    def _unknown(self, explainer: Explainer, source: IPv4Address | IPv6Address, destination: object) -> None:
+    def _unknown(self, explainer: Explainer, source: IPv4Address | IPv6Address) -> None:
         try:
-            answer: object = explainer.explain(str(source), str(destination)).as_json()
+            answer: object = explainer.explain(str(source), str(source)).as_json()
         except ExplainError as fault:
             answer = "no rules" if "the bundle has no rules" in str(fault) else fault
         self._equal(f"{source}, whose node is unknown", "no rules", answer)
@@ -187,11 +183,14 @@ class Comparison:
         seen = None if trace.source is None else str(trace.source)
         found = Fate(trace.verdict, answer.policy, answer.cidr, answer.gateway, trace.node, seen)
         self._equal(about, expected, found)
-        self._tally.packets += 1
+        self._seen.update(["packets", found.verdict])
 
 
-def compare(objects: Sequence[Obj]) -> Tally:
-    """Compares both understandings of a cluster and tells how much was compared.
+def compare(objects: Sequence[Obj]) -> Counter[str]:
+    """Compares both understandings of a cluster.
+
+    Returns:
+        How often it saw what: packets and their verdicts, reasons against nodes, codes of findings.
 
     Raises:
         Disagreement: At the first difference.
