@@ -316,11 +316,11 @@ def _policies(draw: DrawFn, gateways: Sequence[str]) -> list[Obj]:
     names = draw(st.permutations(["alpha", "beta", "delta", "gamma", "omega"]))
     for name in names[: draw(st.integers(1, 5))]:
         entries = []
-        for _ in range(draw(st.sampled_from([1, 1, 1, 2, 0]))):
+        for _ in range(draw(st.sampled_from([*(1,) * 5, 2, 2, 0]))):
             kind = draw(st.integers(0, 4))
             entry: Obj = {}
             if kind < 4:
-                entry["podSelector"] = draw(st.sampled_from(POD_SELECTORS)) if one_in(draw, 2) else {}
+                entry["podSelector"] = draw(st.sampled_from(POD_SELECTORS)) if one_in(draw, 3) else {}
             if kind > 2:
                 entry["namespaceSelector"] = draw(st.sampled_from(NAMESPACE_SELECTORS))
             entries.append(entry)
