@@ -78,6 +78,14 @@ def test_a_machine_has_its_pods_second_address_also_before_the_pod_is_on_its_nod
     ]
 
 
+@pytest.mark.parametrize(("to", "expected"), [("0.0.0.0/0", []), ("::/0", ["EG403"])])
+def test_a_link_matters_only_in_a_family_that_a_policy_sends(tmp_path: Path, to: str, expected: list[str]) -> None:
+    alone = state("worker-1", interface("eth0", "172.18.4.11/24", "fd00:4::11/128"))
+    parts = [*member("egress-1"), node("worker-1", labels={}), agent("worker-1"), alone, pod("backend", "worker-1")]
+
+    assert codes(write(tmp_path, *parts, gateway(), policy(to=[to]))) == expected
+
+
 def test_a_namespace_of_a_gateway_means_nothing(tmp_path: Path) -> None:
     second = patched(gateway(vip="172.18.18.249"), "metadata.namespace", "elsewhere")
 
