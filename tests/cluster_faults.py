@@ -88,12 +88,20 @@ def node_on_another_link(objects: list[Obj]) -> list[Obj]:
     return [*rest, state("worker-1", interface("eth0", f"{own}/24"))]
 
 
-def node_on_a_link_of_its_own(objects: list[Obj]) -> list[Obj]:
-    """The first worker's InternalIP is a /32."""
+def node_on_links_of_its_own(objects: list[Obj]) -> list[Obj]:
+    """The first worker's InternalIPs are a /32 and a /128, which matters in the families that policies ask for."""
     rest = [
         item for item in objects if not (item["kind"] == "NodeNetworkState" and item["metadata"]["name"] == "worker-1")
     ]
-    return [*rest, state("worker-1", interface("eth0", f"172.18.4.{number('worker-1')}/32"))]
+    return [*rest, state("worker-1", interface("eth0", "172.18.4.11/32", "fd00:4::11/128"))]
+
+
+def node_on_a_link_of_its_own_in_ipv6(objects: list[Obj]) -> list[Obj]:
+    """As clouds have it: a link for all IPv4 addresses, and a /128 for each node."""
+    rest = [
+        item for item in objects if not (item["kind"] == "NodeNetworkState" and item["metadata"]["name"] == "worker-1")
+    ]
+    return [*rest, state("worker-1", interface("eth0", "172.18.4.11/24", "fd00:4::11/128"))]
 
 
 def _with_expression(operator: str, *values: str) -> Fault:
@@ -111,7 +119,8 @@ FAULTS: list[Fault] = [
     nothing_to_compile,
     node_on_another_link,
     node_on_another_link,
-    node_on_a_link_of_its_own,
+    node_on_links_of_its_own,
+    node_on_a_link_of_its_own_in_ipv6,
     _with_virtual_ip("10.111.11.9"),
     _with_virtual_ip("10.222.0.9"),
     _with_virtual_ip("10.66.10.9"),

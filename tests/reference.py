@@ -200,8 +200,10 @@ class Reference:
 
     def deciding(self, workload: Workload, destination: IP, *, below: int = 129) -> Entry | None:
         """The most specific entry, of those shorter than `below`, that holds the destination; the first of equals."""
-        if self.in_cluster(destination):
-            return None
+        return None if self.in_cluster(destination) else self.longest(workload, destination, below=below)
+
+    def longest(self, workload: Workload, destination: IP, *, below: int = 129) -> Entry | None:
+        """The same, whether or not the destination is inside the cluster."""
         best = None
         for entry in self.table(workload, destination.version):
             length = entry.cidr.prefixlen

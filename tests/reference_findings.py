@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from reference import VIRTUAL, Entry, Reference, agents_are_asked_for
+from reference import VIRTUAL, Entry, Gateway, Reference, agents_are_asked_for
 from reference_inputs import (
     IP,
     Net,
@@ -180,16 +180,22 @@ def decisions(cluster: Reference) -> list[Decision]:
 
 
 def off_link(cluster: Reference) -> bool:
-    """Whether a master (EG403) is not on the link of a workload's node, in a family that both nodes have."""
-    for policy in cluster.policies:
-        gateway = cluster.gateway_of(policy["metadata"]["name"])
-        for workload in cluster.selected[policy["metadata"]["name"]]:
-            for family in (4, 6):
-                if not gateway.order or workload.node == gateway.order[0]:
-                    continue
-                if cluster.is_on_link(workload.node, gateway.order[0], family) is False:
+    """Whether an entry sends packets to a master (EG403) that is not on the link of the workload's node."""
+    for workload in cluster.workloads:
+        for family in [address.version for address in workload.addresses]:
+            far = [gateway.name for gateway in cluster.gateways if is_far(cluster, workload.node, gateway, family)]
+            for destination in edges(cluster, family) if far else []:
+                entry = cluster.longest(workload, destination)
+                if entry is not None and not entry.excluded and cluster.gateway_of(entry.policy).name in far:
                     return True
     return False
+
+
+def is_far(cluster: Reference, node: str, gateway: Gateway, family: int) -> bool:
+    """Whether a gateway could send packets of a family, were its master on the link of the node."""
+    if not gateway.has_source(family) or node == gateway.order[0]:
+        return False
+    return cluster.is_on_link(node, gateway.order[0], family) is False
 
 
 def without_source(cluster: Reference, seen: Sequence[Decision]) -> set[str]:

@@ -148,18 +148,24 @@ class Comparison:
     # Packets
 
     def _packets(self, reference: Reference, explainer: Explainer) -> None:
-        """Compares packets to all edges; those of the cluster's own ranges for one workload a node, as good as any."""
+        """Compares packets to all edges, once for each class of workloads on a node, and to some for the others."""
         lost = on_unknown_node(reference)
-        asked = set()
+        asked: set[tuple[object, ...]] = set()
         for workload in reference.workloads:
+            policies = tuple(name for name, selected in reference.selected.items() if workload in selected)
             for address in workload.addresses:
+                family = address.version
                 if workload in lost:
                     self._unknown(explainer, address)
                     continue
-                first = (workload.node, address.version) not in asked
-                asked.add((workload.node, address.version))
-                written = edges_of(written_prefixes(reference), address.version)
-                for destination in edges(reference, address.version) if first else written:
+                destinations = edges_of([entry.cidr for entry in reference.table(workload, family)[:1]], family)
+                if (workload.node, family, policies) not in asked:
+                    destinations = edges_of(written_prefixes(reference), family)
+                # What is inside the cluster a node asks before it asks who sends.
+                if (workload.node, family) not in asked:
+                    destinations = edges(reference, family)
+                asked |= {(workload.node, family), (workload.node, family, policies)}
+                for destination in destinations:
                     self._packet(reference, explainer, workload, destination)
 
     def _unknown(self, explainer: Explainer, source: IPv4Address | IPv6Address) -> None:
