@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format golden schemas fuzz bench system clean
+.PHONY: help demo test check format golden schemas proof fuzz bench system clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ schemas: $(STAMP) ## Write schemas/ and docs/reference.md anew; read the diff.
 fuzz: $(STAMP) ## Fuzz what reads inputs and bundles, SECONDS=900 in all; see tests/fuzz/.
 	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
 	@cd tests && $(abspath $(RUN))/python -m fuzz.run $(SECONDS)
+
+proof: $(STAMP) ## Compare the compiler with the reference on 20,000 generated clusters, a matter of minutes.
+	@$(RUN)/python tests/proof.py $(PROOF_ARGS)
 
 bench: ## Measure; filled by a later change.
 	@echo "There is no benchmark yet."

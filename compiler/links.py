@@ -18,6 +18,7 @@ class Links:
         self._findings = Findings()
         self._unchecked: dict[tuple[str, str], None] = {}
         self._missing: set[tuple[str, str, Family]] = set()
+        self._off_link: dict[tuple[str, str, Family], str] = {}
 
     def interfaces(self, node: Node) -> Mapping[Family, str]:
         """Returns the interface that holds the node's InternalIP of each family, as far as its interfaces are known."""
@@ -41,8 +42,13 @@ class Links:
         """Tells whether there is a next hop of the family; says, once a pair of nodes, when there is none."""
         if family in self.next_hops(node, master):
             return True
-        if (node.name, master, family) not in self._missing:
-            self._missing.add((node.name, master, family))
+        key = (node.name, master, family)
+        if key in self._missing:
+            return False
+        self._missing.add(key)
+        if key in self._off_link:
+            self._findings.error("EG403", node.place.at("status", "addresses"), self._off_link[key])
+        else:
             message = (
                 f"node {node.name} and gateway node {master} do not both have an IPv{family.value} InternalIP, so "
                 f"IPv{family.value} traffic from {node.name} to that gateway is dropped; give both one"
@@ -79,8 +85,8 @@ class Links:
                     f"({own}/{found[1].prefix_length}), so packets cannot be handed to it directly; choose gateway "
                     "nodes on the same link in the gateway's spec.nodeSelector"
                 )
-                self._findings.error("EG403", node.place.at("status", "addresses"), message)
-                self._missing.add((node.name, master.name, family))  # said here, with its own reason
+                # An error only once a packet of this family would go there: `reaches` is asked then.
+                self._off_link[node.name, master.name, family] = message
                 continue
             result[family] = address
         return result

@@ -327,14 +327,22 @@ def _virtual_ips(node: Node, served: Mapping[str, _Served], findings: Findings) 
     return tuple(sorted(result, key=lambda entry: entry.address))
 
 
+def _stretches(ranges: Iterable[Range], family: Family) -> list[tuple[int, int]]:
+    """Returns the first and the last number of each stretch that the ranges of a family cover without a gap."""
+    own = ((int(item.low), int(item.high), None) for item in ranges if item.low.version == family)
+    return [(low, high) for low, high, _ in merge(own)]
+
+
 def _warn_sources(shared: _Shared, findings: Findings) -> None:
     """Warns of gateways whose source address is unknown, or missing in a family that is asked for."""
     asked: dict[tuple[str, Family], Workload] = {}
+    never = {family: _stretches(shared.redirected_never, family) for family in Family}
     for item in (item for item in shared.classes if not item.contested):
         for family in _families(item.workloads):
             workload = next(workload for workload in item.workloads if family in workload.addresses)
             for decision in item.decisions[family]:
-                if decision.gateway is not None:
+                inside = any(low <= decision.low and decision.high <= high for low, high in never[family])
+                if decision.gateway is not None and not inside:
                     asked.setdefault((decision.gateway, family), workload)
     places = {name: item.gateway.place.at("spec", "sourceIP") for name, item in shared.elections.items()}
     for (name, family), workload in sorted(asked.items(), key=lambda entry: entry[0]):

@@ -256,9 +256,14 @@ def _merge(
         machine = _machine(item, read, own, findings)
         if machine is not None:
             workloads.append(machine)
-        if machine is not None or read.status.phase in _NOT_RUNNING:
-            # Else the machine's status lags behind, and its pod stands for it, as where there is no machine at all.
-            launchers.pop((item.namespace, item.name), None)
+        # Where the machine's status lags behind, a pod with an address that it does not tell stands for itself, as all
+        # do where there is no machine at all: traffic from that address is real.
+        taken = set(machine.addresses.values()) if machine is not None else set()
+        launchers[item.namespace, item.name] = [
+            pod
+            for pod in own
+            if taken.isdisjoint(pod.workload.addresses.values()) and read.status.phase not in _NOT_RUNNING
+        ]
     for group in launchers.values():
         workloads.extend(_migrating(group))
     return tuple(sorted(workloads, key=lambda workload: (workload.namespace, workload.name, workload.kind)))
@@ -272,15 +277,13 @@ def _machine(item: Object, read: kubernetes.VirtualMachine, pods: list[_Pod], fi
     address = findings.check(item.place.at("status", "ipAddress"), parse_address, status.ip_address)
     if address is None:
         return None
-    # The VM tells one address only; the other family is the one that its pod on the same node carries beside it.
-    beside = next(
-        (
-            pod.workload.addresses
-            for pod in pods
-            if pod.workload.node == status.node_name and address in pod.workload.addresses.values()
-        ),
-        {},
+    # The VM tells one address only; the other family is the one that its pod carries beside it, that on the same node
+    # where there are two.
+    carriers = sorted(
+        (pod.workload for pod in pods if address in pod.workload.addresses.values()),
+        key=lambda pod: (pod.node != status.node_name, pod.name),
     )
+    beside = carriers[0].addresses if carriers else {}
     kind: Literal["VirtualMachine"] = "VirtualMachine"
     addresses = dict(sorted({**beside, Family(address.version): address}.items()))
     labels = read.metadata.labels

@@ -59,6 +59,33 @@ def test_the_pod_stands_for_a_machine_whose_status_lags(tmp_path: Path, phase: s
     assert [item["name"] for item in file_of(path, "workloads.json")["workloads"]] == expected
 
 
+def test_a_launcher_pod_with_another_address_than_its_machine_tells_counts_by_itself(tmp_path: Path) -> None:
+    launcher = pod("launcher", "worker-1", labels={LAUNCHER: "vm"}, ips=["10.66.10.9"])
+    running = machine(nodeName="worker-1", phase="Running", ipAddress="10.66.10.5")
+    path = write(tmp_path, *cluster(gateway(), policy()), running, launcher)
+
+    assert explainer(path).explain("10.66.10.9", OUTSIDE).trace.verdict == "egress"
+    assert explainer(path).explain("10.66.10.5", OUTSIDE).trace.verdict == "egress"
+
+
+def test_a_machine_has_its_pods_second_address_also_before_the_pod_is_on_its_node(tmp_path: Path) -> None:
+    launcher = pod("launcher", "worker-1", labels={LAUNCHER: "vm"}, ips=["10.66.10.5", "fd00:66::5"])
+    moved = machine(nodeName="egress-1", phase="Running", ipAddress="10.66.10.5")
+    found = file_of(write(tmp_path, *cluster(gateway(), policy()), moved, launcher), "workloads.json")["workloads"]
+
+    assert [(item["name"], item["node"], item["addresses"]) for item in found if item["name"] != "backend"] == [
+        ("vm", "egress-1", ["10.66.10.5", "fd00:66::5"])
+    ]
+
+
+@pytest.mark.parametrize(("to", "expected"), [("0.0.0.0/0", []), ("::/0", ["EG403"])])
+def test_a_link_matters_only_in_a_family_that_a_policy_sends(tmp_path: Path, to: str, expected: list[str]) -> None:
+    alone = state("worker-1", interface("eth0", "172.18.4.11/24", "fd00:4::11/128"))
+    parts = [*member("egress-1"), node("worker-1", labels={}), agent("worker-1"), alone, pod("backend", "worker-1")]
+
+    assert codes(write(tmp_path, *parts, gateway(), policy(to=[to]))) == expected
+
+
 def test_a_namespace_of_a_gateway_means_nothing(tmp_path: Path) -> None:
     second = patched(gateway(vip="172.18.18.249"), "metadata.namespace", "elsewhere")
 
