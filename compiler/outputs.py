@@ -118,3 +118,57 @@ class CaseOutput(_CaseNames):
     to: str
     expected: Mapping[str, str]
     actual: Mapping[str, str | None]
+
+
+_PacketSource = TypedDict("_PacketSource", {"from": str})
+
+
+class PacketOutput(_PacketSource):
+    """A packet that shows a failure: the first of a connection.
+
+    Attributes:
+        from: Its source address.
+        workload: `NAMESPACE/NAME` of the workload that sends it.
+        node: The workload's node.
+        to: Its destination address.
+        expected: What should become of it.
+        actual: What the files do to it.
+    """
+
+    workload: str
+    node: str
+    to: str
+    expected: str
+    actual: str
+
+
+class FailureOutput(TypedDict):
+    """One thing that a bundle does otherwise than it should.
+
+    Attributes:
+        file: Path in the bundle.
+        message: What is wrong.
+        packet: A packet that meets it, if a workload's does.
+    """
+
+    file: str
+    message: str
+    packet: PacketOutput | None
+
+
+class VerdictOutput(TypedDict):
+    """`egressc verify --format json` prints this.
+
+    Attributes:
+        verified: Whether nothing failed.
+        nodes: Nodes whose files were read.
+        workloads: Workloads of the bundle.
+        classes: Classes of workload and destination that are decided alike on a node, over all nodes.
+        failures: What failed, in order of files.
+    """
+
+    verified: bool
+    nodes: int
+    workloads: int
+    classes: int
+    failures: list[FailureOutput]

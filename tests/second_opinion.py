@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 
 from builders import Obj, dump
 from reference import Entry, Fate, Gateway, Reference
@@ -29,9 +30,14 @@ from reference_findings import (
 )
 from reference_inputs import Workload
 
+from bundle.codec import decode
+from bundle.directory import MANIFEST, Bundle
+from bundle.model import Manifest
+from compiler.account import Account
 from compiler.diagnostics import Diagnostic, Severity
 from compiler.explain import Explainer, ExplainError
-from compiler.pipeline import compile_cluster, understand
+from compiler.pipeline import account_for, compile_cluster, understand
+from compiler.verify.verify import verify
 
 OF_AN_OBJECT = {"EG305": selects_nothing, "EG306": without_suitable_node, "EG401": without_source}
 OF_THE_CLUSTER = {"EG309": no_agent_at_all, "EG310": no_pod_range_at_all}
@@ -71,12 +77,13 @@ class Comparison:
         if not errors and off_link(reference):
             errors = ["EG403"]
         self._equal("errors", errors, refused)
-        if errors or compiled is None or compiled.files is None:
+        if errors or compiled is None or compiled.files is None or reading.cluster is None:
             return self._refused(refused)
         self._warnings(reference, decisions(reference), compiled.findings + reading.findings)
         self._gateways(reference, json.loads(compiled.files["gateways.json"])["gateways"])
         self._virtual_ips(reference, compiled.files)
         self._packets(reference, Explainer.of(compiled.files))
+        self._verified(compiled.files, account_for(reading.cluster, {}))
         return self._seen
 
     def _refused(self, codes: Iterable[str]) -> Counter[str]:
@@ -86,6 +93,11 @@ class Comparison:
     def _equal(self, about: str, reference: object, compiler: object) -> None:
         if reference != compiler:
             raise Disagreement(self._objects, about, reference, compiler)
+
+    def _verified(self, files: Mapping[str, bytes], account: Account) -> None:
+        """What the compiler made, `egressc verify` must prove."""
+        bundle = Bundle(Path("compiled"), decode(Manifest, files[MANIFEST]), dict(files))
+        self._equal("egressc verify", [], [failure.message for failure in verify(bundle, account).failures])
 
     # Findings
 

@@ -189,7 +189,7 @@ def test_a_path_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 
     for name, why in (
-        ("nowhere.yaml", ': No such file'),
+        ("nowhere.yaml", ": No such file"),
         ("loop.yaml", "(Too many levels"),
         ("empty", "holds no .yaml"),
     ):

@@ -97,7 +97,7 @@ COMPILER = {
     "verify.account": "model ranges source verify.failure",
     "verify.verify": "account evaluate source trace verify.account verify.claims verify.failure verify.routing "
     "verify.ruleset",
-    "verify.report": "verify.failure verify.verify",
+    "verify.report": "outputs verify.failure verify.verify",
     "cases": "diagnostics explain inputs.cases load outputs shape source",
     "positions": "diagnostics source",
     "report": "balance diagnostics source positions",

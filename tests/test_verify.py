@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import jsonschema
 import pytest
 from builders import Obj, agent, cluster, config, dump, gateway, interface, node, patched, pod, policy, state
-from conftest import GOLDEN, GOLDEN_CASES
+from conftest import GOLDEN, GOLDEN_CASES, ROOT
 from mutations import Files, Mutant, of_json, of_rulesets, resealed
 
 from bundle.codec import decode
@@ -25,6 +26,7 @@ from bundle.directory import (
 from bundle.model import Manifest
 from compiler.account import Account
 from compiler.cli import main
+from compiler.files import write_bundle
 from compiler.pipeline import account_for, compile_cluster, read_cluster
 from compiler.verify.verify import Verdict, verify
 
@@ -207,6 +209,21 @@ def test_the_command_fails_where_the_inputs_say_otherwise(
 
     assert status == 1
     assert "policies.json: policies.egress-gw-policy.destinationCIDRs" in capsys.readouterr().out
+
+
+def test_output_fits_its_schema(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = golden("primary-ip")
+    path = "nodes/egress-1/ruleset.nft"
+    harmed = resealed(files, path, files[path].decode().replace("snat ip to 172.18.18.1 ", "snat ip to 192.0.2.77 "))
+    write_bundle(harmed, tmp_path / "harmed")
+    schema = json.loads((ROOT / "schemas" / "verify-output.schema.json").read_text(encoding="utf-8"))
+
+    statuses = []
+    for folder in (bundle, tmp_path / "harmed"):
+        statuses.append(main(["verify", str(folder), "--format", "json"]))
+        jsonschema.validate(json.loads(capsys.readouterr().out), schema)
+
+    assert statuses == [0, 1]
 
 
 def test_the_command_refuses_what_is_no_bundle_and_inputs_with_errors(

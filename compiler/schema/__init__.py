@@ -54,6 +54,7 @@ def _entries() -> tuple[Entry, ...]:
         _json("check-output", output.format("check"), _DRAFT_2020, partial(list_schema, outputs.FindingOutput)),
         _json("explain-output", output.format("explain"), _DRAFT_2020, partial(class_schema, outputs.FateOutput)),
         _json("test-output", output.format("test"), _DRAFT_2020, partial(list_schema, outputs.CaseOutput)),
+        _json("verify-output", output.format("verify"), _DRAFT_2020, partial(class_schema, outputs.VerdictOutput)),
         *(
             _json(name, f"egressc bundle: {name}.json", _DRAFT_2020, partial(class_schema, cls))
             for name, cls in BUNDLE_FILES.items()

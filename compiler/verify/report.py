@@ -3,6 +3,7 @@
 from typing import Final
 
 from bundle.text import json_text, printable
+from compiler.outputs import FailureOutput, PacketOutput, VerdictOutput
 from compiler.verify.failure import Failure
 from compiler.verify.verify import Verdict
 
@@ -24,12 +25,12 @@ def verdict_text(verdict: Verdict) -> str:
 
 def verdict_json(verdict: Verdict) -> str:
     """Returns the verdict as a JSON object."""
-    data = {
+    data: VerdictOutput = {
         "verified": not verdict.failures,
         "nodes": verdict.nodes,
         "workloads": verdict.workloads,
         "classes": verdict.classes,
-        "failures": [_plain(failure) for failure in verdict.failures],
+        "failures": [_failure(failure) for failure in verdict.failures],
     }
     return json_text(data)
 
@@ -43,18 +44,16 @@ def _lines(failure: Failure) -> list[str]:
     return lines
 
 
-def _plain(failure: Failure) -> dict[str, object]:
+def _failure(failure: Failure) -> FailureOutput:
     example = failure.example
-    return {
-        "file": failure.file,
-        "message": failure.message,
-        "packet": example
-        and {
+    packet: PacketOutput | None = None
+    if example is not None:
+        packet = {
+            "from": str(example.source),
             "workload": example.workload,
             "node": example.node,
-            "from": str(example.source),
             "to": str(example.destination),
             "expected": example.expected,
             "actual": failure.actual,
-        },
-    }
+        }
+    return {"file": failure.file, "message": failure.message, "packet": packet}
