@@ -6,7 +6,7 @@ import re
 import types
 import typing
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final, TypeVar, cast
 
@@ -45,7 +45,10 @@ def decode(cls: type[_T], text: str | bytes) -> _T:
         raise DecodeError("not valid JSON: nested too deep") from None
     except ValueError as error:
         raise DecodeError(_shown(f"not valid JSON: {error}")) from None
-    return cast("_T", _build(cls, data, ""))
+    try:
+        return cast("_T", _reader(cast("Any", cls))(data))
+    except _MisfitError as fault:
+        raise DecodeError(_shown(f"{''.join(fault.path).lstrip('.') or 'the document'}: {fault}")) from None
 
 
 def camel(name: str) -> str:
@@ -81,57 +84,120 @@ def _no_constant(text: str) -> object:
     raise ValueError(f"{text} is not JSON")
 
 
-def _build(kind: Any, data: object, path: str) -> object:  # noqa: ANN401  # a type hint, which has no better type
-    origin = typing.get_origin(kind)
-    arguments = typing.get_args(kind)
+class _MisfitError(Exception):
+    """A value is not what it must be; `path` is where, and grows on the way out."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = [path]
+
+
+_Reader = Callable[[object], object]
+"""Turns plain data into a value of one kind, or raises `_MisfitError`."""
+
+
+@cache
+def _reader(kind: Any) -> _Reader:  # noqa: ANN401, PLR0911  # a type hint, which has no better type; one return a kind
+    # Made once for each kind: a bundle may hold millions of values.
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
-        return _build_dataclass(cast("type", kind), data, path)
+        return _dataclass_reader(cast("type", kind))
     if origin is tuple:
-        _expect(isinstance(data, list), path, "a list", data)
-        return tuple(_build(arguments[0], item, f"{path}[{i}]") for i, item in enumerate(cast("list[object]", data)))
+        return _list_reader(_reader(arguments[0]))
     if origin is Mapping:
-        _expect(isinstance(data, dict), path, "an object", data)
-        items = cast("dict[str, object]", data).items()
-        return {
-            cast("str", _build(arguments[0], key, path)): _build(arguments[1], item, f"{path}.{key}")
-            for key, item in items
-        }
+        return _mapping_reader(_reader(arguments[0]), _reader(arguments[1]))
     if origin in (types.UnionType, typing.Union):
-        return None if data is None else _build(arguments[0], data, path)
-    return _build_scalar(kind, data, path)
+        inner = _reader(arguments[0])
+        return lambda data: None if data is None else inner(data)
+    if origin is typing.Literal:
+        return _text_reader(arguments.__contains__, " or ".join(map(repr, arguments)))
+    if origin is typing.Annotated:
+        return _text_reader(arguments[1].holds, arguments[1].wanted)
+    return _scalar_reader(kind)
 
 
-def _build_scalar(kind: Any, data: object, path: str) -> object:  # noqa: ANN401  # a type hint
-    if typing.get_origin(kind) is typing.Literal:
-        allowed = typing.get_args(kind)
-        _expect(type(data) is str and data in allowed, path, " or ".join(map(repr, allowed)), data)
-    elif typing.get_origin(kind) is typing.Annotated:
-        check = typing.get_args(kind)[1]
-        _expect(type(data) is str and check.holds(data), path, check.wanted, data)
-    else:
-        _expect(type(data) is kind, path, {str: "a string", int: "a whole number", bool: "a boolean"}[kind], data)
+def _text_reader(holds: Callable[[str], bool], wanted: str) -> _Reader:
+    def read(data: object) -> object:
+        if type(data) is not str or not holds(data):
+            raise _misfit(wanted, data)
+        return data
+
+    return read
+
+
+def _scalar_reader(kind: type) -> _Reader:
+    wanted = {str: "a string", int: "a whole number", bool: "a boolean"}[kind]
+
+    def read(data: object) -> object:
+        if type(data) is not kind:
+            raise _misfit(wanted, data)
         # Neither a line of its own nor a colour, in whatever is printed of it; and what a kernel's field can take.
-        _expect(kind is not str or cast("str", data).isprintable(), path, "text on one line", data)
-        _expect(kind is not int or 0 <= cast("int", data) < _NUMBERS, path, "a number of 32 bits", data)
-    return data
+        if kind is str and not cast("str", data).isprintable():
+            raise _misfit("text on one line", data)
+        if kind is int and not 0 <= cast("int", data) < _NUMBERS:
+            raise _misfit("a number of 32 bits", data)
+        return data
+
+    return read
 
 
-def _build_dataclass(cls: type, data: object, path: str) -> object:
-    _expect(isinstance(data, dict), path, "an object", data)
-    rest = dict(cast("dict[str, object]", data))
-    values = {}
-    for name, key, kind in _fields(cls):
-        if key not in rest:
-            raise DecodeError(_shown(f"{(path + '.' + key).lstrip('.')}: is missing"))
-        values[name] = _build(kind, rest.pop(key), f"{path}.{key}".lstrip("."))
-    if rest:
-        raise DecodeError(_shown(f"{(path + '.' + min(rest)).lstrip('.')}: unknown field"))
-    return cls(**values)
+def _list_reader(inner: _Reader) -> _Reader:
+    def read(data: object) -> object:
+        if not isinstance(data, list):
+            raise _misfit("a list", data)
+        result: list[object] = []
+        try:
+            result.extend(map(inner, data))
+        except _MisfitError as fault:
+            fault.path.insert(0, f"[{len(result)}]")
+            raise
+        return tuple(result)
+
+    return read
 
 
-def _expect(holds: bool, path: str, wanted: str, data: object) -> None:
-    if not holds:
-        raise DecodeError(_shown(f"{path or 'the document'}: expected {wanted}, found {_part(data)}"))
+def _mapping_reader(key_reader: _Reader, inner: _Reader) -> _Reader:
+    def read(data: object) -> object:
+        if not isinstance(data, dict):
+            raise _misfit("an object", data)
+        result = {}
+        for key, item in data.items():
+            key_reader(key)
+            try:
+                result[key] = inner(item)
+            except _MisfitError as fault:
+                fault.path.insert(0, f".{key}")
+                raise
+        return result
+
+    return read
+
+
+def _dataclass_reader(cls: type) -> _Reader:
+    fields = tuple((name, key, _reader(kind)) for name, key, kind in _fields(cls))
+    known = {key for _, key, _ in fields}
+
+    def read(data: object) -> object:
+        if not isinstance(data, dict):
+            raise _misfit("an object", data)
+        values = {}
+        for name, key, reader in fields:
+            if key not in data:
+                raise _MisfitError("is missing", f".{key}")
+            try:
+                values[name] = reader(data[key])
+            except _MisfitError as fault:
+                fault.path.insert(0, f".{key}")
+                raise
+        if len(data) > len(fields):
+            raise _MisfitError("unknown field", f".{min(data.keys() - known)}")
+        return cls(**values)
+
+    return read
+
+
+def _misfit(wanted: str, data: object) -> _MisfitError:
+    return _MisfitError(f"expected {wanted}, found {_part(data)}")
 
 
 def _part(data: object) -> str:

@@ -1,0 +1,53 @@
+"""How long `egressc compile` and `egressc verify` take, and how much memory, on a cluster of a given size."""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.clusters import Size, make_cluster
+
+SIZES = {
+    "S": Size(nodes=10, workloads=200, policies=10, gateways=3, gateway_nodes=3),
+    "M": Size(nodes=500, workloads=5_000, policies=200, gateways=20, gateway_nodes=12),
+    "L": Size(nodes=5_000, workloads=50_000, policies=1_000, gateways=100, gateway_nodes=30),
+}
+
+
+def main() -> int:
+    """Prints a row for each command and size; returns the exit status of the first command that fails."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", nargs="*", default=list(SIZES), help=f"of {', '.join(SIZES)}; all by default")
+    print(f"{'size':5} {'nodes':>6} {'workloads':>10} {'policies':>9}  {'command':8} {'seconds':>8} {'MiB':>6}")
+    for name in parser.parse_args().sizes:
+        size = SIZES[name]
+        with tempfile.TemporaryDirectory() as folder:
+            home = Path(folder)
+            (home / "cluster.json").write_text(make_cluster(size), encoding="utf-8")
+            for command in (
+                ["compile", str(home / "cluster.json"), "-o", str(home / "bundle")],
+                ["verify", str(home / "bundle")],
+            ):
+                seconds, mebibytes, status = _run(command)
+                counts = f"{size.nodes:6} {size.workloads:10} {size.policies:9}"
+                print(f"{name:5} {counts}  {command[0]:8} {seconds:8.1f} {mebibytes:6.0f}", flush=True)
+                if status:
+                    return status
+    return 0
+
+
+def _run(command: list[str]) -> tuple[float, float, int]:
+    """Runs a command; returns seconds of wall-clock time, its peak of memory, and its exit status."""
+    start = time.perf_counter()
+    script = "import sys; from compiler.cli import main; sys.exit(main(sys.argv[1:]))"
+    process = subprocess.Popen([sys.executable, "-c", script, *command], stdout=subprocess.DEVNULL)  # noqa: S603  # our own
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return time.perf_counter() - start, usage.ru_maxrss / 1024, process.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
