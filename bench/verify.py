@@ -43,9 +43,8 @@ def _run(command: list[str]) -> tuple[float, float, int]:
     """Runs a command; returns seconds of wall-clock time, its peak of memory, and its exit status."""
     start = time.perf_counter()
     script = "import sys; from compiler.cli import main; sys.exit(main(sys.argv[1:]))"
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )  # noqa: S603  # our own
+    whole = [sys.executable, "-c", script, *command]
+    process = subprocess.Popen(whole, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603  # our own
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return time.perf_counter() - start, usage.ru_maxrss / 1024, process.returncode
