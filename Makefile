@@ -37,8 +37,9 @@ fuzz: $(STAMP) ## Fuzz what reads inputs and bundles, SECONDS=900 in all; see te
 	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
 	@cd tests && $(abspath $(RUN))/python -m fuzz.run $(SECONDS)
 
-proof: $(STAMP) ## Compare the compiler with the reference on 20,000 generated clusters, a matter of minutes.
+proof: $(STAMP) ## Hold the compiler against its reference on 20,000 generated clusters, and verify against 5,000 harms.
 	@$(RUN)/python tests/proof.py $(PROOF_ARGS)
+	@EGRESSC_EVERY_MUTANT=1 $(RUN)/pytest -q tests/test_verify.py -k harm
 
 bench: $(STAMP) ## Measure compile and verify at three sizes, the largest with 5,000 nodes and 50,000 workloads.
 	@$(RUN)/python -m bench.verify
