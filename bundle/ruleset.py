@@ -219,7 +219,9 @@ class _Parser:
         for item in split:
             if element := item.strip():
                 key, colon, value = element.rpartition(" : ") if kind == "map" else (element, "", "")
-                target[_normal_key(key)] = value if colon else None
+                if (key := _normal_key(key)) in target:
+                    raise self._error("holds an element twice, which nft refuses:", f"{name} {key}")
+                target[key] = value if colon else None
 
 
 def _hook(text: str) -> str:

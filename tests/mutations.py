@@ -91,6 +91,7 @@ def _element(line: str, chains: list[str]) -> Iterator[str]:
     key, colon, verdict = body.partition(" : ")
     head, dot, last = key.rpartition(" . ")
     yield ""
+    yield f"\t\t\t{body},\n{line}"
     for changed in _address(last):
         yield f"\t\t\t{head}{dot}{changed}{colon}{verdict}{comma}"
         yield f"\t\t\t{body},\n\t\t\t{head}{dot}{changed}{colon}{verdict}{comma}"

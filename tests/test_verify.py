@@ -112,6 +112,17 @@ def test_a_bundle_made_in_spite_of_errors_is_proved(tmp_path: Path, objects: Seq
     assert messages(verify(opened(files), None)) == []
 
 
+def test_an_element_given_twice_is_refused() -> None:
+    files = golden("primary-ip")
+    path = "nodes/worker-1/ruleset.nft"
+    text = files[path].decode()
+    element = next(line for line in text.splitlines() if " : goto to_" in line)
+    doubled = f"{element.split(' : ')[0]} : return,\n{element}"
+
+    with pytest.raises(BundleError, match="holds an element twice"):
+        verify(opened(resealed(files, path, text.replace(element, doubled))), None)
+
+
 def is_found(mutant: Mutant, expected: Account | None = None) -> bool:
     try:
         return bool(verify(opened(mutant.files), expected).failures)
