@@ -23,6 +23,9 @@ After `local` (0), Cilium (1 to 112), AWS VPC CNI (512 to 1536), Deckhouse (1490
 `main` (32766), which would send the packet out by the node's own way.
 """
 
+MAIN_PRIORITY: Final = 32766
+"""Priority of the rule that leads to the table `main`; ours come before it."""
+
 REPLY_PRIORITY: Final = 32770
 """Priority of the rules that answer reverse path filtering.
 
@@ -41,6 +44,9 @@ Clear of Tailscale's 52, kube-router's 77 to 79, Calico's 1 to 250, the reserved
 
 TABLE_LIMIT: Final = 10000
 """First routing table we may not use: Deckhouse numbers its own from here."""
+
+TABLES_OF_OTHERS: Final = (253, 254, 255, 1490)
+"""Below the limit, `default`, `main` and `local` are the kernel's, and one is Deckhouse's."""
 
 MARK_MASK: Final = 0xFF000000
 """Default bits of the packet mark that are ours; 255 numbers on each node.

@@ -161,7 +161,11 @@ def _earlier(arguments: argparse.Namespace, output: Path | None) -> Earlier:
         if arguments.rebalance:
             raise _UsageError("--rebalance needs --previous DIR: it moves the masters of an earlier bundle")
         return NOTHING_EARLIER
-    if not previous.is_dir() or not any(previous.iterdir()):
+    try:
+        missing = not previous.is_dir() or not any(previous.iterdir())
+    except OSError as fault:
+        raise _UsageError(f"{previous}: cannot be read: {fault.strerror}") from None
+    if missing:
         # A pipeline says `-o DIR --previous DIR` every time, also the first; any other DIR that is not there is a slip,
         # and to take it for a first compile would move masters.
         if output is None or previous.resolve() != output.resolve():

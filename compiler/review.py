@@ -102,7 +102,7 @@ def _warn_dead(classes: Iterable[WorkloadClass], redirected_never: Iterable[Netw
                 workload = concerned.get(Family(entry.prefix.version))
                 if place in alive or workload is None:
                     continue
-                reason = _why_dead(entry, item.table, deciding, never)
+                reason = _why_dead(entry, item, deciding, never)
                 if reason is None:
                     alive.add(place)
                     blame.pop(place, None)
@@ -118,12 +118,12 @@ def _warn_dead(classes: Iterable[WorkloadClass], redirected_never: Iterable[Netw
 
 def _why_dead(
     entry: Entry,
-    table: Mapping[Network, Entry],
+    item: WorkloadClass,
     deciding: Mapping[Entry, Iterable[Decision]],
     never: Mapping[Family, tuple[tuple[int, int, None], ...]],
 ) -> str | None:
-    """Returns why an entry decides nothing in one routing table, None if it decides something."""
-    first = table[entry.prefix]
+    """Returns why an entry decides nothing for a class, None if it decides something."""
+    first = item.table[entry.prefix]
     if first.policy is not entry.policy:
         return f"EgressGatewayPolicy {first.policy.name} has the same CIDR and {_why(first, entry)}"
     if first.excluded != entry.excluded:
@@ -131,12 +131,19 @@ def _why_dead(
     if entry not in deciding:
         return "longer CIDRs cover all of it"
     ranges = never[Family(entry.prefix.version)]
-    if all(any(low <= item.low and item.high <= high for low, high, _ in ranges) for item in deciding[entry]):
+    if all(any(low <= part.low and part.high <= high for low, high, _ in ranges) for part in deciding[entry]):
         return "traffic to what is inside the cluster, on the link or multicast is never redirected"
-    around = enclosing(table, entry.prefix)
-    if entry.excluded and (around is None or around.excluded):
-        return "without it the packet would go its ordinary way too"
+    if entry.excluded:
+        without = _next_of_equal(entry, item.policies) or enclosing(item.table, entry.prefix)
+        if without is None or without.excluded:
+            return "without it the packet would go its ordinary way too"
     return None
+
+
+def _next_of_equal(entry: Entry, policies: Iterable[Policy]) -> Entry | None:
+    """Returns which entry with the same prefix would decide if this exclusion were not there."""
+    equal = (other for policy in policies for other, _ in _entries(policy) if other.prefix == entry.prefix)
+    return next((other for other in equal if other != entry), None)
 
 
 def _merged(networks: Iterable[Network]) -> dict[Family, tuple[tuple[int, int, None], ...]]:

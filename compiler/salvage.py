@@ -30,9 +30,9 @@ _CONSEQUENCES: Final = {
     "EgressGatewayPolicy": "what it would decide goes its ordinary way, or that of another policy, until it is mended",
     "Node": "it serves no gateway and gets no part of the bundle, so what it was told before stays in force there",
     "NodeNetworkState": "the interfaces of that node count as unknown",
-    "Pod": "what it sends goes its ordinary way, and as an agent it does not count",
+    "Pod": "what it sends goes its ordinary way until it is mended, and as an agent it does not count",
     "VirtualMachine": "its pod stands for it; without one, what it sends goes its ordinary way",
-    "Namespace": "it counts as one without labels",
+    "Namespace": "it counts as one without labels, so what policies choose by them goes its ordinary way",
     "ServiceCIDR": "the ranges in it that can be read count",
     "ModuleConfig": "the ranges in it that can be read count",
 }
@@ -80,6 +80,10 @@ def salvage(loaded: Loaded, findings: tuple[Diagnostic, ...], sources: Mapping[s
         found.extend(faults)
         index = _index(loaded)
         broken = {item.place: item for fault in (*errors, *faults) for item in _broken_by(fault, index)}
+        if not broken and losses and not cluster.policies:
+            first = losses[0].place
+            message = "no policy is left, and without one all traffic would go its ordinary way; mend one of them"
+            return Salvaged(None, (*found, error("EG107", first, message)))
         if not broken:
             found.extend(
                 warning("EG320", loss.place, f"{loss.what} is left out: {loss.consequence}") for loss in losses
@@ -128,7 +132,9 @@ def _broken_by(finding: Diagnostic, index: Mapping[Place, Object]) -> list[Objec
 def _text_of_configuration(places: Iterable[Place], loaded: Loaded, sources: Mapping[str, bytes]) -> Place | None:
     """Returns the place of a text that cannot be understood and may hold the configuration."""
     known = {item.place.file for item in loaded.of(_CONFIG)}
-    return next((at for at in places if at.file not in known and _CONFIG.encode() in sources.get(at.file, b"")), None)
+    # In whatever case and encoding: a kind that is misspelt, or a text in UTF-16, was meant as one too.
+    texts = {name: raw.replace(b"\0", b"").lower() for name, raw in sources.items() if name not in known}
+    return next((at for at in places if _CONFIG.lower().encode() in texts.get(at.file, b"")), None)
 
 
 def _document(place: Place) -> _Loss:

@@ -60,7 +60,9 @@ class Position:
 
 
 class _Fault(Exception):  # noqa: N818  # never leaves this module
-    def __init__(self, code: str, message: str, position: Position | None = None) -> None:
+    """What is wrong with a text, and where: an index in it, or a line and column where that is what a reader tells."""
+
+    def __init__(self, code: str, message: str, position: Position | int | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.position = position
@@ -111,6 +113,8 @@ def _read_yaml(name: str, text: str) -> tuple[tuple[Document, ...], tuple[Diagno
             if data is not None:
                 documents.append(Document(data, Place(name, index)))
     except _Fault as fault:
+        if isinstance(fault.position, int):
+            fault.position = _at(text, fault.position)
         return tuple(documents), (_finding(name, len(documents), fault),)
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
@@ -128,23 +132,19 @@ def _read_yaml(name: str, text: str) -> tuple[tuple[Document, ...], tuple[Diagno
 def _marked(mark: Any, text: str) -> Position | None:  # noqa: ANN401  # PyYAML has no types
     if mark is None:
         return None
-    # At its end libyaml counts a line that the text does not have.
-    return _at(text, len(text)) if mark.index >= len(text) else Position(mark.line + 1, mark.column + 1)
+    # Not by its own line: libyaml ends lines at more letters than editors do.
+    return _at(text, min(mark.index, len(text)))
 
 
 def _finding(name: str, document: int, fault: _Fault) -> Diagnostic:
-    position = fault.position or Position(0, 0)
+    position = fault.position if isinstance(fault.position, Position) else Position(0, 0)
     return error(fault.code, Place(name, document, (), position.line, position.column), str(fault))
 
 
-def _tabs_as_spaces(text: str) -> str:
-    # JSON may be indented with tabs, which YAML's scanner refuses; a blank of the same width keeps the columns.
-    return re.sub(r"^[\t ]+", lambda match: " " * len(match[0]), text, flags=re.MULTILINE)
-
-
-def position_of(event: Any) -> Position:  # noqa: ANN401  # PyYAML has no types
-    """Returns where an event of PyYAML begins."""
-    return Position(event.start_mark.line + 1, event.start_mark.column + 1)
+def _start(event: Any) -> int:  # noqa: ANN401  # PyYAML has no types
+    """Returns the index at which an event of PyYAML begins."""
+    index: int = event.start_mark.index
+    return index
 
 
 def _first_match(pattern: re.Pattern[str], text: str) -> Position | None:
@@ -262,7 +262,7 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if depth > _MAX_DEPTH:
-            raise _Fault("EG102", f"nested deeper than {_MAX_DEPTH} levels", position_of(event))
+            raise _Fault("EG102", f"nested deeper than {_MAX_DEPTH} levels", _start(event))
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         before = self._built
@@ -282,16 +282,14 @@ class _Builder:
         self._built += values
         if self._built > self._limit:
             message = "the aliases of this document expand without end; write the values out"
-            raise _Fault("EG104", message, position_of(event))
+            raise _Fault("EG104", message, _start(event))
 
     def _alias(self, event: Any) -> Data:  # noqa: ANN401  # PyYAML has no types
         if event.anchor not in self._anchors:
-            raise _Fault("EG102", f"not valid YAML: no anchor &{event.anchor} before this alias", position_of(event))
+            raise _Fault("EG102", f"not valid YAML: no anchor &{event.anchor} before this alias", _start(event))
         anchor = self._anchors[event.anchor]
         if anchor is None:
-            raise _Fault(
-                "EG104", "an alias refers to the value that contains it; write the value out", position_of(event)
-            )
+            raise _Fault("EG104", "an alias refers to the value that contains it; write the value out", _start(event))
         self._count(anchor[1], event)
         return anchor[0]
 
@@ -300,19 +298,19 @@ class _Builder:
         own: dict[str, Data] = {}
         while not isinstance(key := next(self._events), yaml.MappingEndEvent):
             if not isinstance(key, yaml.ScalarEvent):
-                raise _Fault("EG102", "a key must be a text; put quotes around it", position_of(key))
+                raise _Fault("EG102", "a key must be a text; put quotes around it", _start(key))
             value = self.build(next(self._events), depth + 1)
             if key.value == "<<" and not key.style:
                 for source in value if isinstance(value, list) else [value]:
                     if not isinstance(source, dict):
                         raise _Fault(
-                            "EG102", "`<<` merges mappings only; give it a mapping or a list of them", position_of(key)
+                            "EG102", "`<<` merges mappings only; give it a mapping or a list of them", _start(key)
                         )
                     for name, item in source.items():
                         merged.setdefault(name, item)
             elif key.value in own:
                 message = f"key {key.value!r} is given twice in one mapping; keep one of them"
-                raise _Fault("EG103", message, position_of(key))
+                raise _Fault("EG103", message, _start(key))
             else:
                 own[key.value] = value
         return {**merged, **own}
@@ -323,7 +321,7 @@ def _scalar(event: Any) -> Data:  # noqa: ANN401  # PyYAML has no types
     if event.style or event.tag == "tag:yaml.org,2002:str":
         return text
     if event.tag == "tag:yaml.org,2002:binary":
-        raise _Fault("EG102", "binary values are not supported; write a text", position_of(event))
+        raise _Fault("EG102", "binary values are not supported; write a text", _start(event))
     if text in ("", "~", "null", "Null", "NULL"):
         return None
     if (word := text.lower()) in _BOOL and text in (word, word.capitalize(), word.upper()):
@@ -333,7 +331,7 @@ def _scalar(event: Any) -> Data:  # noqa: ANN401  # PyYAML has no types
     if _FLOAT.match(text):
         number = float(text)
         if math.isinf(number):
-            raise _Fault("EG102", "a number too large; put it in quotes", position_of(event))
+            raise _Fault("EG102", "a number too large; put it in quotes", _start(event))
         return number
     return text
 
@@ -341,7 +339,7 @@ def _scalar(event: Any) -> Data:  # noqa: ANN401  # PyYAML has no types
 def _integer(text: str, event: Any) -> int:  # noqa: ANN401  # PyYAML has no types
     digits = text.lstrip("+-").lower()
     if len(digits) > _MAX_DIGITS:
-        raise _Fault("EG102", f"a number of more than {_MAX_DIGITS} digits; put it in quotes", position_of(event))
+        raise _Fault("EG102", f"a number of more than {_MAX_DIGITS} digits; put it in quotes", _start(event))
     if digits.startswith("0x"):
         value = int(digits, 16)
     elif digits.startswith("0") and digits != "0":

@@ -268,7 +268,7 @@ def _config(loaded: Loaded, findings: Findings) -> Config:
         table_base=names.TABLE_BASE if base is None else base,
     )
     numbers = config.mark_mask >> config.mark_shift
-    reserved = {253, 254, 255, 1490}.intersection(range(config.table_base, config.table_base + numbers + 1))
+    reserved = set(names.TABLES_OF_OTHERS).intersection(range(config.table_base, config.table_base + numbers + 1))
     if config.table_base < 1 or config.table_base + numbers >= names.TABLE_LIMIT or reserved:
         message = (
             f"the tables from {config.table_base} to {config.table_base + numbers} must lie in 1 to 9999, clear of "

@@ -253,12 +253,16 @@ def conflicts(cluster: Reference) -> dict[Conflict, list[str]]:
 def dead_entries(cluster: Reference, seen: Sequence[Decision]) -> set[Entry]:
     """Entries that never decide anything (EG308), though a workload with an address of their family is selected.
 
-    An exclusion decides nothing either where no shorter destination would take the packet.
+    An exclusion decides nothing either where without it no destination of the same or of a shorter CIDR would take the
+    packet.
     """
     alive = []
     for decision in seen:
+        table = cluster.table(decision.workload, decision.entry.cidr.version)
+        equal = [entry for entry in table if entry.cidr == decision.entry.cidr and entry != decision.entry]
         shorter = cluster.deciding(decision.workload, decision.destination, below=decision.entry.cidr.prefixlen)
-        if not decision.entry.excluded or (shorter is not None and not shorter.excluded):
+        without = equal[0] if equal else shorter
+        if not decision.entry.excluded or (without is not None and not without.excluded):
             alive.append(decision.entry)
     found = set()
     for entry in cluster.entries:

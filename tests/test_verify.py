@@ -247,3 +247,87 @@ def test_the_command_refuses_what_is_no_bundle_and_inputs_with_errors(
 
     assert statuses == [2, 2]
     assert "error[EG102]" in capsys.readouterr().err
+
+
+STRANGE_RULES = (
+    ("guard", "meta mark & 0xff000000 == 0x79000000 accept"),
+    ("guard", 'oifname "eth7" accept'),
+    ("guard", "rt ip nexthop 10.9.9.9 accept"),
+    ("decide", 'iifname "vlan7" return'),
+    ("prerouting", 'iifname "cilium_host" return'),
+)
+
+
+@pytest.mark.parametrize(("chain", "rule"), STRANGE_RULES)
+def test_a_rule_of_another_version_that_no_tried_packet_meets_is_found(chain: str, rule: str) -> None:
+    files = golden("primary-ip")
+    path = "nodes/egress-1/ruleset.nft"
+    text = files[path].decode().replace(f"\tchain {chain} {{\n", f"\tchain {chain} {{\n\t\t{rule}\n", 1)
+    harmed = dict(resealed(files, path, text))
+    harmed[MANIFEST] = harmed[MANIFEST].replace(b'"compilerVersion": "0.1.0"', b'"compilerVersion": "0.0.1"')
+
+    assert rule in text
+    assert messages(verify(opened(harmed), None)) != []
+
+
+def account_with(path: str, old: str, new: str) -> list[str]:
+    """What verify says of a bundle whose account has one text replaced."""
+    files = golden("virtual-ip")
+    text = files[path].decode()
+    assert old in text
+    return messages(verify(opened(resealed(files, path, text.replace(old, new))), None))
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        (CLUSTER, '"rulePriority": 7300', '"rulePriority": 40000'),
+        (CLUSTER, '"tableBase": 7300', '"tableBase": 100'),
+        (CLUSTER, '"127.0.0.0/8"', '"0.0.0.0/1",\n    "128.0.0.0/1"'),
+        (GATEWAYS, '"172.18.18.242"', '"127.0.0.1"'),
+        (GATEWAYS, '"172.18.18.242"', '"172.18.4.11"'),
+        (GATEWAYS, '"ipv4": "172.18.18.242"', '"ipv4": "2001:db8::1"'),
+        (
+            WORKLOADS,
+            '"addresses": [\n        "10.111.11.5"',
+            '"addresses": [\n        "10.111.11.5",\n        "10.111.11.7"',
+        ),
+        (WORKLOADS, '"addresses": [\n        "10.111.11.5"\n      ]', '"addresses": []'),
+    ],
+)
+def test_an_account_that_cannot_be_is_refused_without_inputs(path: str, old: str, new: str) -> None:
+    assert account_with(path, old, new) != []
+
+
+def test_a_gateway_that_is_there_twice_is_refused() -> None:
+    files = golden("virtual-ip")
+    data = json.loads(files[GATEWAYS])
+    data["gateways"] *= 2
+
+    verdict = verify(opened(resealed(files, GATEWAYS, json.dumps(data))), None)
+
+    assert "gateways.json: egress-gw is there twice" in messages(verdict)
+
+
+def test_a_chain_that_nothing_leads_to_must_be_one_of_ours_too() -> None:
+    files = golden("virtual-ip")
+    path = "nodes/worker-1/ruleset.nft"
+    text = files[path].decode().rstrip("\n").removesuffix("}") + "\n\tchain junk {\n\t\tfrobnicate all\n\t}\n}\n"
+
+    said = messages(verify(opened(resealed(files, path, text)), None))
+
+    assert said == [f"{path}: chain junk does none of the things that chains outside of the fixed rules do"]
+
+
+def test_an_address_in_the_map_of_the_other_family_is_found() -> None:
+    files = golden("dual-stack")
+    path = "nodes/worker-1/ruleset.nft"
+    text = files[path].decode()
+    line = next(line for line in text.splitlines() if line.strip().startswith("10.111.11.5 : "))
+    head = "\tmap source6 {\n\t\ttype ipv6_addr : verdict\n\t\telements = {\n"
+    moved = text.replace(f"{line}\n", "", 1).replace(head, f"{head}{line.rstrip(',')},\n", 1)
+
+    assert moved != text
+    assert any(
+        "source6 holds 10.111.11.5" in said for said in messages(verify(opened(resealed(files, path, moved)), None))
+    )

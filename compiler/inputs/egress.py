@@ -23,7 +23,7 @@ from compiler.inputs.constraints import (
     Unchecked,
 )
 
-MAX_RULE_PRIORITY: Final = 32765
+MAX_RULE_PRIORITY: Final = names.MAIN_PRIORITY - 1
 """The last one before `main`."""
 
 _PRIMARY: Final = "PrimaryIPFromEgressGatewayNodeInterface"

@@ -1,12 +1,14 @@
 """The account by itself: gateways, policies, workloads and cluster must not contradict each other or the semantics."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from typing import Final
 
 from bundle.directory import CLUSTER, GATEWAYS, POLICIES, STATUS, WORKLOADS
 from bundle.model import Cluster, GatewayReport, Gateways, Policies, Workloads
+from bundle.names import MAIN_PRIORITY, TABLE_LIMIT, TABLES_OF_OTHERS
 from compiler.model import Family, Mode
 from compiler.ranges import collapse
 from compiler.source import Data
@@ -28,7 +30,13 @@ def check_account(
         cluster: `cluster.json`.
         status: The documents of `status.yaml`.
     """
+    names = {
+        GATEWAYS: [item.name for item in gateways.gateways],
+        POLICIES: [item.name for item in policies.policies],
+        WORKLOADS: [f"{item.kind} {item.namespace}/{item.name}" for item in workloads.workloads],
+    }
     return [
+        *(Failure(file, f"{name} is there twice") for file, found in names.items() for name in sorted(_twice(found))),
         *(Failure(GATEWAYS, text) for gateway in gateways.gateways for text in _gateway(gateway, cluster)),
         *(Failure(GATEWAYS, text) for text in _virtual_ips(gateways, cluster)),
         *(Failure(POLICIES, text) for text in _policies(gateways, policies)),
@@ -36,6 +44,10 @@ def check_account(
         *(Failure(CLUSTER, text) for text in _cluster(cluster)),
         *(Failure(STATUS, text) for text in _status(gateways, status)),
     ]
+
+
+def _twice(names: list[str]) -> set[str]:
+    return {name for name, count in Counter(names).items() if count > 1}
 
 
 def _sources(gateway: GatewayReport) -> list[str]:
@@ -57,6 +69,7 @@ def _gateway(gateway: GatewayReport, cluster: Cluster) -> Iterator[str]:
         yield f"{name}: standbys are not in order of the digest of gateway and node"
     if set(gateway.sources) != suitable:
         yield f"{name}: there are not source addresses for the suitable nodes, and only for those"
+    yield from _node_sources(gateway)
     own = gateway.sources.get(master or "")
     if (gateway.source_ips.ipv4, gateway.source_ips.ipv6) != ((own.ipv4, own.ipv6) if own else (None, None)):
         yield f"{name}: sourceIPs are not those of its master"
@@ -66,18 +79,30 @@ def _gateway(gateway: GatewayReport, cluster: Cluster) -> Iterator[str]:
         yield f"{name}: its condition does not say whether there is a master"
 
 
+def _node_sources(gateway: GatewayReport) -> Iterator[str]:
+    for node, source in gateway.sources.items():
+        families = [(4, source.ipv4), (6, source.ipv6)]
+        if any(text is not None and ip_address(text).version != version for version, text in families):
+            yield f"gateway {gateway.name}: a source address on node {node} is of the other family"
+        if source.masquerade and (source.interface is None or source.ipv4 or source.ipv6):
+            yield f"gateway {gateway.name}: node {node} masquerades on no interface, or has an address that is known"
+
+
 def _virtual_ips(gateways: Gateways, cluster: Cluster) -> Iterator[str]:
     holders: dict[str, str] = {}
-    inside = [ip_network(text) for text in cluster.workload_ranges]
+    inside = [ip_network(text) for text in (*cluster.workload_ranges, *_FIXED)]
+    own = {link.address for node in cluster.nodes.values() for link in (node.ipv4, node.ipv6) if link is not None}
     for gateway in gateways.gateways:
         addresses = set(_sources(gateway)) if gateway.mode == Mode.VIRTUAL.value else set()
         if len(addresses) > 1:
             yield f"gateway {gateway.name}: its virtual IP is not the same on all nodes"
+        for address in addresses & own:
+            yield f"gateway {gateway.name}: its virtual IP {address} is an address of a node"
         for address in addresses:
             if holders.setdefault(address, gateway.name) != gateway.name:
                 yield f"gateway {gateway.name}: {address} is the virtual IP of gateway {holders[address]} too"
             if any(ip_address(address) in network for network in inside):
-                yield f"gateway {gateway.name}: its virtual IP {address} lies in a range of workloads"
+                yield f"gateway {gateway.name}: its virtual IP {address} lies in a range where none can be"
 
 
 def _policies(gateways: Gateways, policies: Policies) -> Iterator[str]:
@@ -97,8 +122,8 @@ def _workloads(policies: Policies, workloads: Workloads) -> Iterator[str]:
         if -1 in places or places != sorted(set(places)):
             yield f"workload {name}: its policies are not policies of the bundle in order of precedence"
         versions = [ip_address(text).version for text in workload.addresses]
-        if len(versions) != len(set(versions)):
-            yield f"workload {name}: has more than one address of a family"
+        if not versions or len(versions) != len(set(versions)):
+            yield f"workload {name}: has no address, or more than one of a family"
 
 
 def _cluster(cluster: Cluster) -> Iterator[str]:
@@ -110,14 +135,17 @@ def _cluster(cluster: Cluster) -> Iterator[str]:
     if networks != collapse(never):
         surplus = next(text for text in texts if collapse((*never, ip_network(text))) != collapse(never))
         yield f"neverRedirected does not hold {surplus}"
-    if any(network.prefixlen == 0 for network in never):
+    if any(network.prefixlen == 0 for network in networks):
         yield "neverRedirected is everything"
-    try:
-        mask = int(cluster.mark_mask, 16)
-    except ValueError:
-        mask = 0
-    if not 0 < mask < 1 << 32 or f"0x{mask:08x}" != cluster.mark_mask:
-        yield f"markMask {cluster.mark_mask} is not a mask of 32 bits such as 0xff000000"
+    mask = int(cluster.mark_mask, 16)
+    numbers = mask >> (mask & -mask).bit_length() - 1 if mask else 0
+    if not mask or numbers & numbers + 1:
+        yield f"markMask {cluster.mark_mask} is not a mask of neighbouring bits such as 0xff000000"
+    tables = range(cluster.table_base, cluster.table_base + numbers + 1)
+    if tables.start < 1 or tables.stop > TABLE_LIMIT or any(number in tables for number in TABLES_OF_OTHERS):
+        yield f"tableBase {cluster.table_base} leads to routing tables of others"
+    if not 1 <= cluster.rule_priority < MAIN_PRIORITY:
+        yield f"rulePriority {cluster.rule_priority} does not come before the table main"
     for name, node in cluster.nodes.items():
         for family, link in ((Family.IPV4, node.ipv4), (Family.IPV6, node.ipv6)):
             if link is not None and ip_address(link.address).version != family:

@@ -32,7 +32,12 @@ class _Members:
 def check_classes(scope: Scope) -> None:
     """Checks the maps from source to class and from class and destination to verdict."""
     classes = list(_classes(scope))
-    sources = {**scope.ruleset.sets["source4"].elements, **scope.ruleset.sets["source6"].elements}
+    sources = {
+        address: verdict
+        for family in Family
+        for address, verdict in scope.ruleset.sets[f"source{family.value}"].elements.items()
+        if (":" in address) == (family is Family.IPV6) or _misplaced(scope, family, address)
+    }
     known = _check_sources(scope, classes, sources)
     for address in sorted(sources.keys() - known):
         scope.fail(f"map source decides for {address}, which is no workload's that concerns this node")
@@ -47,6 +52,11 @@ def check_classes(scope: Scope) -> None:
     for number, family in routes:
         if number not in used:
             scope.fail(f"map route{family.value} decides for class 0x{number:08x}, to which nothing leads")
+
+
+def _misplaced(scope: Scope, family: Family, address: str) -> bool:
+    scope.fail(f"map source{family.value} holds {address}, which is of the other family")
+    return False
 
 
 def _classes(scope: Scope) -> Iterator[_Members]:

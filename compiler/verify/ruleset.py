@@ -21,7 +21,13 @@ from compiler.verify.scope import Scope
 from compiler.verify.skeleton import SPECS, World, check_skeleton, skeleton_of
 from compiler.verify.written import differing_chain
 
-_MARK = re.compile(r"0x[0-9a-f]{8}( \. |$)")
+_KEYS = {
+    "mark": re.compile(r"0x[0-9a-f]{8}"),
+    "mark . ifname": re.compile(r'0x[0-9a-f]{8} \. "[^"]*"'),
+    "mark . ipv4_addr": re.compile(r"0x[0-9a-f]{8} \. [0-9./-]+"),
+    "mark . ipv6_addr": re.compile(r"0x[0-9a-f]{8} \. [0-9a-f:./-]+"),
+}
+"""How the elements of the sets begin that are read by their parts."""
 
 
 def check_ruleset(part: NodePart, claims: Claims, *, as_written: bool) -> tuple[list[Failure], NodeMarks | None]:
@@ -52,10 +58,10 @@ def _check_sets(scope: Scope) -> None:
     for name in sorted({*found, *SPECS}):
         if found.get(name) != SPECS.get(name):
             scope.fail(f"{name} is {found.get(name, 'missing')}, and must be {SPECS.get(name, 'absent')}")
-        elif SPECS[name][1].startswith("type mark"):
-            odd = (key for key in ruleset.sets[name].elements if not _MARK.match(key))
+        elif pattern := _KEYS.get(SPECS[name][1].partition(";")[0].removeprefix("type ").partition(" : ")[0]):
+            odd = (key for key in ruleset.sets[name].elements if not pattern.fullmatch(key))
             for key in itertools.islice(odd, 1):
-                scope.fail(f"{name} holds {key}, which does not begin with a mark")
+                scope.fail(f"{name} holds {key}, which is not of its type")
     if unflushed := {"", *SPECS} - ruleset.flushed:
         what = min(unflushed) or "the chains"
         scope.fail(f"what an older ruleset left in {what} stays, since it is not emptied first")
@@ -75,9 +81,10 @@ def _check_chains(scope: Scope, as_written: bool) -> None:
         scope.fail(fault)
     elif as_written and (odd := differing_chain(skeleton, world)):
         scope.fail(f"chain {odd} has other rules than egressc writes there, though they do the same")
-    for name in sorted(targets - {chain.name for chain in skeleton}):
+    # Also of a chain to which nothing leads: nft would refuse the whole for what it does not know.
+    for name in sorted({*targets, *scope.ruleset.chains} - {chain.name for chain in skeleton}):
         if name not in scope.ruleset.chains or form_of(scope.ruleset.chains[name]) is None:
-            scope.fail(f"chain {name}, to which packets are sent, does none of the things that there are")
+            scope.fail(f"chain {name} does none of the things that chains outside of the fixed rules do")
     contested = [CONTESTED] if any(item.contest for item in scope.local) else []
     for verdict in (NO_GATEWAY, NO_SOURCE, NO_NEXT_HOP, *contested):
         scope.form(verdict.removeprefix("goto "), Drops, partial(scope.example, verdict))

@@ -6,7 +6,8 @@ translated, let out or dropped just as `_Promise` says, which is the contract of
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_address
@@ -46,6 +47,9 @@ HOOKS: Final = (
 )
 ANSWER_HOOK: Final = f"type filter hook forward priority {names.PRIORITY_FORWARD}; policy accept"
 """Where the table's base chains stand among those of others, which no packet of ours shows (`bundle/names.py`)."""
+
+_CONSTANT: Final = re.compile(r'"[^"]*"|0x[0-9a-f]+|[0-9]+(?:\.[0-9]+)+|[0-9a-f]*:[0-9a-f:]+')
+"""A name in quotes, a mark, an address."""
 
 _OUTSIDE: Final = "outside"  # the interface on which the masquerading gateway's packets leave
 _ELSEWHERE: Final = "elsewhere"
@@ -107,6 +111,8 @@ def check_skeleton(skeleton: Skeleton, world: World) -> str:
     if hooks != wanted:
         odd = next((text for text in hooks if hooks.count(text) > wanted.count(text)), "one too few")
         return f"the base chains are not those that there must be: {odd}"
+    if odd := _strange_constant(skeleton, world):
+        return odd
     roles = [role for role in _ROLES if world.masquerades or role != "masquerading"]
     # A narrow mask has fewer numbers than there are roles for a mark: then each choice of roles is a table.
     numbers = world.mask >> _shift(world.mask)
@@ -118,6 +124,18 @@ def check_skeleton(skeleton: Skeleton, world: World) -> str:
                 return fault
         except EvaluationError as unknown:
             return str(unknown)
+    return ""
+
+
+def _strange_constant(skeleton: Skeleton, world: World) -> str:
+    """Finds what no packet that is tried has: a rule that asks for it would never be seen to act."""
+    numbers = {"0x00000000", f"0x{world.mask:08x}", f"0x{world.mask ^ 0xFFFFFFFF:08x}"}
+    known = {*(f'"{name}"' for name in world.node_interfaces), *numbers, names.REPLY_NEXT_HOP}
+    for chain in skeleton:
+        for rule in chain.rules:
+            for constant in _CONSTANT.findall(rule.text):
+                if constant not in known:
+                    return f"rule {rule.text!r} of chain {chain.name} asks for {constant}, which no such rule does"
     return ""
 
 
@@ -144,11 +162,16 @@ class _Outcome:
     masqueraded: bool = False
 
 
+_DROPPED: Final = _Outcome(accepted=False)
+
+
+def _passed(mark: int, source: Address, bound: bool = False, masqueraded: bool = False) -> _Outcome:
+    return _Outcome(accepted=True, mark=mark, source=source, bound=bound, masqueraded=masqueraded)
+
+
 def _outcome(result: Result) -> _Outcome:
-    if not result.accepted:
-        return _Outcome(accepted=False)
     packet = result.packet
-    return _Outcome(True, packet.mark, packet.source, result.bound, result.masqueraded)  # noqa: FBT003
+    return _passed(packet.mark, packet.source, result.bound, result.masqueraded) if result.accepted else _DROPPED
 
 
 def _shift(mask: int) -> int:
@@ -287,17 +310,17 @@ class _Promise:
         mark = packet.mark
         if hook == "forward":
             nowhere = self._world.answers and str(packet.next_hop) == names.REPLY_NEXT_HOP
-            return _Outcome(accepted=False) if nowhere else _Outcome(True, mark, packet.source)  # noqa: FBT003
+            return _DROPPED if nowhere else _passed(mark, packet.source)
         if hook == "prerouting":
             # Our bits of a mark that somebody else set mean nothing.
             mark &= ~self._world.mask
         if hook == "output" and (packet.reply or packet.original_source is None or not packet.related):
-            return _Outcome(True, mark, packet.source)  # noqa: FBT003
+            return _passed(mark, packet.source)
         if hook != "postrouting":
             decided = self._decide(packet, family)
             if decided is None:
-                return _Outcome(accepted=False)
-            return _Outcome(True, mark & ~self._world.mask | decided if decided else mark, packet.source)  # noqa: FBT003
+                return _DROPPED
+            return _passed(mark & ~self._world.mask | decided if decided else mark, packet.source)
         return self._leave(packet, family)
 
     def _is(self, address: Address | None, family: Family, *roles: str) -> bool:
@@ -338,14 +361,14 @@ class _Promise:
         if not ours:
             decided = self._decide(packet, family)
             if decided is None:
-                return _Outcome(accepted=False)
+                return _DROPPED
             if decided == 0:
                 passes = self._may_pass_unmarked(packet, family, inside)
-                return _Outcome(True, mark, source) if passes else _Outcome(accepted=False)  # noqa: FBT003
+                return _passed(mark, source) if passes else _DROPPED
             mark, ours = mark & ~self._world.mask | decided, decided
         if not (inside or self._may_leave(ours, packet, family, source, translated)):
-            return _Outcome(accepted=False)
-        return _Outcome(True, mark, source, bound, masqueraded)  # noqa: FBT003
+            return _DROPPED
+        return _passed(mark, source, bound, masqueraded)
 
     def _may_pass_unmarked(self, packet: Packet, family: Family, inside: bool) -> bool:
         """Nothing decides it; what comes from another node's workload must still not leave the cluster here."""
@@ -387,4 +410,13 @@ def _explain(hook: str, packet: Packet, expected: _Outcome, result: Result, mark
     ]
     mark = next((name for number, name in marked.items() if packet.mark & number == number), f"0x{packet.mark:08x}")
     said = f"; last rule: {result.steps[-1].chain}: {result.steps[-1].rule}" if result.steps else ""
-    return f"at {hook}, {', '.join(facts)}, marked {mark}: expected {expected}, is {_outcome(result)}{said}"
+    must, does = (_words(outcome, role, marked) for outcome in (expected, _outcome(result)))
+    return f"at {hook}, {', '.join(facts)}, marked {mark}: must {must}, and does {does}{said}"
+
+
+def _words(outcome: _Outcome, role: Callable[[Address | None], str], marked: Mapping[int, str]) -> str:
+    if not outcome.accepted:
+        return "be dropped"
+    mark = next((name for number, name in marked.items() if outcome.mark & number == number), f"0x{outcome.mark:08x}")
+    source = "that of the interface" if outcome.masqueraded else role(outcome.source)
+    return f"pass with source {source}, marked {mark}{', bound to it' if outcome.bound else ''}"
