@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 from bundle.directory import MANIFEST, Bundle, BundleError, open_bundle
 from bundle.model import FORMAT_VERSION
@@ -43,7 +44,10 @@ def check(data: bytes) -> None:
             for node in opened.manifest.nodes:
                 opened.node(node)
             ask(opened)
-            sound_text(verdict_text(verify(opened, None)))
+            # It sends some 100,000 packets through rules that it has not seen before, which takes an instrumented
+            # interpreter many seconds; the evaluator behind it has a target of its own.
+            with mock.patch("compiler.verify.ruleset.check_skeleton", return_value=""):
+                sound_text(verdict_text(verify(opened, None)))
         except BundleError as fault:
             assert str(path) in str(fault), fault
 
