@@ -4,7 +4,6 @@ In: a cluster and what `resolve` made of it. Out: warnings. Changes nothing.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final
 
 from compiler.diagnostics import Diagnostic, Place
 from compiler.findings import Findings
@@ -13,9 +12,7 @@ from compiler.intervals import enclosing, merge
 from compiler.model import Cluster, Family, Network, Policy, Requirement, Workload
 from compiler.resolve import Decision, Entry, Resolved, WorkloadClass
 from compiler.selectors import asks_for_namespace, workload_labels
-from compiler.suitability import Suitability
-
-_FEW: Final = 5  # nodes that a finding tells of
+from compiler.suitability import Suitability, why_none
 
 
 def review(cluster: Cluster, resolved: Resolved) -> tuple[Diagnostic, ...]:
@@ -189,11 +186,9 @@ def _warn_unserved(cluster: Cluster, suitability: Mapping[str, Mapping[str, Suit
         if any(verdict.suitable for verdict in verdicts.values()):
             continue
         place = gateway.place.at("spec", "nodeSelector")
-        members = {node: verdict for node, verdict in verdicts.items() if verdict.reasons != ("SelectorMismatch",)}
+        members = any(verdict.reasons != ("SelectorMismatch",) for verdict in verdicts.values())
         if members:
-            shown = "; ".join(f"{node}: {', '.join(verdict.reasons)}" for node, verdict in list(members.items())[:_FEW])
-            more = f"; and {len(members) - _FEW} more" if len(members) > _FEW else ""
-            why = f" ({shown}{more}); mend one of these, or select other nodes"
+            why = f" ({why_none(verdicts)}); mend one of these, or select other nodes"
         else:
             labelled = labelled or Labelled("node", [node.labels for node in cluster.nodes.values()])
             asked = sorted(gateway.node_selector.items())
