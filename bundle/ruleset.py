@@ -177,19 +177,25 @@ class _Parser:
             if not end or tail:
                 raise self._error("expected a chain")
             if body.strip():
-                self._hooks[name] = _hook(body)
+                self._set_hook(name, body)
             return
         for line in self._next():
             if line == "}":
                 return
             if re.match(r"type \w+ hook ", line):
-                self._hooks[name] = _hook(line)
+                self._set_hook(name, line)
             elif line.startswith("comment "):
                 self._others.append(("attribute", line))
             else:
                 match = _COMMENT.search(line)
                 rules.append(Rule(line[: match.start()].rstrip(), match[1]) if match else Rule(line))
         raise self._error("the chain does not end")
+
+    def _set_hook(self, name: str, text: str) -> None:
+        hook = _hook(text)
+        if self._hooks[name] not in ("", hook):
+            raise self._error("hooked twice, and not alike:", name)
+        self._hooks[name] = hook
 
     def _parse_set(self, kind: str, name: str, rest: str) -> None:
         parts = []
@@ -214,7 +220,9 @@ class _Parser:
         if previous != (kind, spec):
             raise self._error("declared twice, and not alike:", name)
         target = self._elements.setdefault(name, {})
-        body = elements.rpartition("}")[0]
+        body, _, tail = elements.rpartition("}")
+        if tail.strip():
+            raise self._error("something stands behind the elements of", name)
         split = _QUOTED_ITEM.findall(body) if '"' in body else body.split(",")
         for item in split:
             if element := item.strip():

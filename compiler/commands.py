@@ -71,7 +71,9 @@ def check(arguments: argparse.Namespace) -> int:
     if _useless(arguments, reading):
         return _fail(_NEEDS_BALANCED)
     findings = reading.findings
-    if reading.cluster is not None:
+    if reading.cluster is None:
+        findings = sort(findings + _of_draft(reading))
+    else:
         compiled = compile_cluster(reading.cluster, earlier, keep_going=arguments.keep_going)
         findings = sort(findings + compiled.findings)
         sys.stderr.write(report.balance(compiled.moves, compiled.masters, asked=earlier.rebalance))
@@ -189,12 +191,17 @@ def _compile(reading: Reading, earlier: Earlier, *, keep_going: bool = False, qu
     compiled = Compiled(None, ())
     if reading.cluster is not None:
         compiled = compile_cluster(reading.cluster, earlier, keep_going=keep_going)
-    findings = sort(reading.findings + compiled.findings)
+    findings = sort(reading.findings + compiled.findings + _of_draft(reading))
     if compiled.files is None or not quiet:
         _print_findings(findings, reading.sources)
         if reading.passed_over:
             _say(f"passed over {reading.passed_over} objects of kinds that egressc does not read")
     return compiled
+
+
+def _of_draft(reading: Reading) -> tuple[Diagnostic, ...]:
+    """Returns what there is to say about the rest where gateways and policies have errors."""
+    return compile_cluster(reading.draft).findings if reading.draft is not None else ()
 
 
 def _print_findings(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> None:

@@ -5,6 +5,7 @@ Pure but for `read_cluster`, which reads the inputs.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from compiler.account import Account, give_account
 from compiler.balance import Move
@@ -17,9 +18,11 @@ from compiler.pack import pack
 from compiler.plan import plan
 from compiler.resolve import resolve
 from compiler.review import review
-from compiler.salvage import pass_over, salvage
+from compiler.salvage import broken_kinds, pass_over, salvage
 from compiler.source import Document, read_documents
 from compiler.validate import validate
+
+_OWN_KINDS: Final = {"EgressGateway", "EgressGatewayPolicy"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Reading:
         passed_over: How many objects of other kinds there were.
         sources: The text of each input.
         left_out: Names of the broken objects that were left out.
+        draft: Where only gateways and policies have errors, the cluster without those: there is something to say about
+            the rest in the same run. Nothing is made of it.
     """
 
     cluster: Cluster | None
@@ -39,6 +44,7 @@ class Reading:
     passed_over: int
     sources: Sources
     left_out: tuple[str, ...] = ()
+    draft: Cluster | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,10 @@ def understand(sources: Sources, findings: tuple[Diagnostic, ...] = (), *, keep_
         return Reading(rest.cluster, sort(findings + rest.findings), loaded.passed_over, sources, rest.left_out)
     cluster, faults = validate(loaded)
     findings += faults
-    return Reading(None if has_errors(findings) else cluster, sort(findings), loaded.passed_over, sources)
+    if not has_errors(findings):
+        return Reading(cluster, sort(findings), loaded.passed_over, sources)
+    draft = salvage(loaded, findings, sources).cluster if broken_kinds(findings, loaded) <= _OWN_KINDS else None
+    return Reading(None, sort(findings), loaded.passed_over, sources, draft=draft)
 
 
 def compile_cluster(cluster: Cluster, earlier: Earlier = NOTHING_EARLIER, *, keep_going: bool = False) -> Compiled:

@@ -16,10 +16,10 @@ from compiler.elect import Election
 from compiler.findings import Findings
 from compiler.intervals import merge
 from compiler.links import Links
-from compiler.model import Cluster, Family, Mode, Network, Node, Workload
+from compiler.model import Address, Cluster, Family, Mode, Network, Node, Workload
 from compiler.naming import chain_name, class_ids, mark_numbers
 from compiler.nodeplan import ClassChain, NextHop, NodePlan, Range, RouteElement, SourceElement, Translation
-from compiler.ranges import collapse
+from compiler.ranges import collapse, without
 from compiler.resolve import Resolved, WorkloadClass
 from compiler.routes import routing
 from compiler.suitability import Source
@@ -58,6 +58,7 @@ class _Shared:
     links: Links
     redirected_never: tuple[Range, ...]
     stray_networks: tuple[Network, ...]
+    own_addresses: Mapping[str, tuple[Address, ...]]
     local: Mapping[str, tuple[tuple[WorkloadClass, tuple[Workload, ...]], ...]]
     classes: tuple[WorkloadClass, ...]
     class_id: Mapping[tuple[str, ...], int]
@@ -93,6 +94,7 @@ def _share(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Electio
         links=Links(cluster.nodes),
         redirected_never=_ranges(resolved.redirected_never),
         stray_networks=collapse((*cluster.workload_ranges, *selected)),
+        own_addresses=_own_addresses(cluster),
         local={node: tuple(items) for node, items in local.items()},
         classes=resolved.classes,
         class_id=class_ids(keys),
@@ -103,6 +105,14 @@ def _share(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Electio
             if verdict.source is not None
         },
     )
+
+
+def _own_addresses(cluster: Cluster) -> dict[str, tuple[Address, ...]]:
+    """Returns the addresses of all workloads of each node, selected or not."""
+    found: dict[str, list[Address]] = {}
+    for workload in cluster.workloads:
+        found.setdefault(workload.node, []).extend(workload.addresses.values())
+    return {node: tuple(addresses) for node, addresses in found.items()}
 
 
 def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
@@ -206,7 +216,8 @@ def _strays(node: Node, node_interfaces: tuple[str, ...], shared: _Shared) -> tu
         for workload in item.workloads:
             if workload.node != node.name:
                 others.update(ip_network(address) for address in workload.addresses.values())
-    return collapse(others)
+    # A pod may have an address out of another node's range; what the node itself sends must still pass.
+    return without(collapse(others), shared.own_addresses.get(node.name, ()))
 
 
 def _remote(

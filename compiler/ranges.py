@@ -31,6 +31,26 @@ def collapse(networks: Iterable[Network]) -> tuple[Network, ...]:
     return tuple(sorted((*four, *six), key=network_key))
 
 
+def without(networks: Iterable[Network], addresses: Iterable[Address]) -> tuple[Network, ...]:
+    """Returns prefixes that cover the same less some addresses."""
+    kept = set(networks)
+    for address in addresses:
+        host = ip_network(address)
+        lengths = {network.prefixlen for network in kept if network.version == address.version}
+        for around in {host.supernet(new_prefix=length) for length in lengths} & kept:
+            kept.remove(around)
+            kept.update(_exclude(around, host))
+    return collapse(kept)
+
+
+def _exclude(network: Network, host: Network) -> Iterable[Network]:
+    if isinstance(network, IPv4Network) and isinstance(host, IPv4Network):
+        return network.address_exclude(host)
+    if isinstance(network, IPv6Network) and isinstance(host, IPv6Network):
+        return network.address_exclude(host)
+    return (network,)
+
+
 def never_redirected(cluster: Cluster) -> tuple[Network, ...]:
     """Returns the destinations that go their ordinary way whatever the policies say."""
     # While a virtual IP is bound, a snapshot shows it on a node; the plan must not depend on that.

@@ -123,6 +123,16 @@ def _objects_at(finding: Diagnostic, index: Mapping[Place, Object]) -> list[Obje
     return found
 
 
+def broken_kinds(findings: Iterable[Diagnostic], loaded: Loaded) -> set[str]:
+    """Returns the kinds of the objects that have errors; the empty name stands for what is no object."""
+    index = _index(loaded)
+    kinds: set[str] = set()
+    for finding in findings:
+        if finding.severity is Severity.ERROR:
+            kinds.update([item.kind for item in _objects_at(finding, index)] or [""])
+    return kinds
+
+
 def _broken_by(finding: Diagnostic, index: Mapping[Place, Object]) -> list[Object]:
     if finding.severity is not Severity.ERROR or finding.code in _PASSED_OVER:
         return []

@@ -40,12 +40,20 @@ def asks_for_namespace(selector: Selector) -> bool:
 
 
 def workload_labels(workload: Workload, namespace_labels: Labels) -> Mapping[str, str]:
-    """Returns a workload's labels and pseudo-labels; the latter cannot be overridden by labels of the same name."""
+    """Returns a workload's labels and pseudo-labels.
+
+    Who may label a pod cannot give it a pseudo-label: its own labels of such names do not count.
+    """
     pseudo = {NAMESPACE_LABELS_PREFIX + key: value for key, value in namespace_labels.items()}
     pseudo[NAMESPACE_LABEL] = workload.namespace
     if workload.service_account:
         pseudo[SERVICE_ACCOUNT_LABEL] = workload.service_account
-    return {**workload.labels, **pseudo}
+    own = {key: value for key, value in workload.labels.items() if not _is_pseudo(key)}
+    return {**own, **pseudo}
+
+
+def _is_pseudo(key: str) -> bool:
+    return key in (NAMESPACE_LABEL, SERVICE_ACCOUNT_LABEL) or key.startswith(NAMESPACE_LABELS_PREFIX)
 
 
 def holds(requirement: Requirement, labels: Labels) -> bool:

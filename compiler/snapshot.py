@@ -377,7 +377,15 @@ def _ranges(
             "spec.clusterRanges.podCIDRs in an EgressCompilerConfig"
         )
         findings.warning("EG310", place, message)
-    return collapse({*pods, *machines}), collapse({*pods, *machines, *services})
+    own = {*pods, *machines, *services}
+    whole = [network for network in collapse({*own, *config.extra_cidrs}) if network.prefixlen == 0]
+    if whole and not any(network.prefixlen == 0 for network in (*own, *config.extra_cidrs)):
+        item = next(item for kind in ("ServiceCIDR", "ModuleConfig", "Node") for item in loaded.of(kind))
+        message = (
+            f"the ranges of the cluster are {whole[0]} together: nothing would ever be redirected; write what it has"
+        )
+        findings.error("EG216", item.place, message)
+    return collapse({*pods, *machines}), collapse(own)
 
 
 def _lost_ranges(loaded: Loaded, kind: str, *keys: str) -> set[Network]:

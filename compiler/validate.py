@@ -4,6 +4,7 @@ In: loaded objects. Out: a `Cluster`, of use only if nothing in it has an error,
 themselves and at what they say about each other's names and addresses; does not resolve selectors.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -48,6 +49,7 @@ _V = TypeVar("_V")
 
 _MOST_COMPARED: Final = 5000  # names of gateways, of which each takes up to a tenth of a millisecond
 _NODE_LABEL_LIMIT: Final = 52  # 63 less `active-for-`, which Deckhouse puts before a gateway's name in a node label
+_MASK: Final = re.compile("0[xX][0-9a-fA-F]{1,8}")
 _MARK_BITS: Final = 32
 
 
@@ -282,7 +284,7 @@ def _mark_mask(text: str | None, place: Place, findings: Findings) -> int:
     if text is None:
         return names.MARK_MASK
     try:
-        mask = int(text, 16) if text.lower().startswith("0x") else 0
+        mask = int(text, 16) if _MASK.fullmatch(text) else 0
     except ValueError:
         mask = 0
     if not 0 < mask < 1 << _MARK_BITS or (mask >> mask_shift(mask)) + 1 & (mask >> mask_shift(mask)):

@@ -284,7 +284,12 @@ def policy_selects(objects: Sequence[Obj], policy: Obj, workload: Workload) -> b
     """Whether an entry of a policy's selectors matches."""
     spaces = [n for n in of_kind(objects, "", "Namespace") if n["metadata"]["name"] == workload.namespace]
     space = labels_of(spaces[0]) if spaces else {}
-    labels = dict(workload.labels)
+    pseudo = ("io.kubernetes.pod.namespace", "io.cilium.k8s.policy.serviceaccount")
+    labels = {
+        key: value
+        for key, value in workload.labels.items()
+        if key not in pseudo and not key.startswith("io.cilium.k8s.namespace.labels.")
+    }
     for key, value in space.items():
         labels[f"io.cilium.k8s.namespace.labels.{key}"] = value
     labels["io.kubernetes.pod.namespace"] = workload.namespace

@@ -1,6 +1,7 @@
 """The account by itself: gateways, policies, workloads and cluster must not contradict each other or the semantics."""
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
@@ -16,6 +17,8 @@ from compiler.verify.failure import Failure
 
 _FIXED: Final = ("127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255", "::1", "fe80::/10", "ff00::/8")
 """Loopback, link-local, multicast and broadcast are never redirected (semantics.md §6)."""
+
+_UNSPECIFIED: Final = ("0.0.0.0/32", "::/128")
 
 
 def check_account(
@@ -90,7 +93,7 @@ def _node_sources(gateway: GatewayReport) -> Iterator[str]:
 
 def _virtual_ips(gateways: Gateways, cluster: Cluster) -> Iterator[str]:
     holders: dict[str, str] = {}
-    inside = [ip_network(text) for text in (*cluster.workload_ranges, *_FIXED)]
+    inside = [ip_network(text) for text in (*cluster.workload_ranges, *_FIXED, *_UNSPECIFIED)]
     own = {link.address for node in cluster.nodes.values() for link in (node.ipv4, node.ipv6) if link is not None}
     for gateway in gateways.gateways:
         addresses = set(_sources(gateway)) if gateway.mode == Mode.VIRTUAL.value else set()
@@ -171,5 +174,6 @@ def _status(gateways: Gateways, documents: tuple[Data, ...]) -> Iterator[str]:
         }
         for gateway in gateways.gateways
     ]
-    if list(documents) != wanted:
+    # As text, in which 3 is not 3.0.
+    if json.dumps(list(documents), sort_keys=True) != json.dumps(wanted, sort_keys=True):
         yield "does not say the same of the gateways as gateways.json"

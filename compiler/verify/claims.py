@@ -24,7 +24,7 @@ from bundle.model import (
 from bundle.ruleset import format_range
 from compiler.model import Address, Family, Mode, Network
 from compiler.naming import chain_name, class_ids
-from compiler.ranges import collapse
+from compiler.ranges import collapse, without
 from compiler.verify.decisions import Class, Decider, classes_of
 from compiler.verify.failure import Example
 
@@ -81,6 +81,9 @@ class Claims:
         for item, members in self.classes.items():
             for workload in members:
                 self._local.setdefault(workload.node, {}).setdefault(item, []).append(workload)
+        self._own: dict[str, list[Address]] = {}
+        for workload in workloads.workloads:
+            self._own.setdefault(workload.node, []).extend(map(ip_address, workload.addresses))
         self._suitable: dict[str, dict[str, Served]] = {}
         for gateway in gateways.gateways:
             for node, source in gateway.sources.items():
@@ -230,7 +233,8 @@ class Claims:
             return self._all_strays
         # It cannot tell other nodes' packets by their interface, so its own workloads are left out.
         cidrs = (n for name, other in self.cluster.nodes.items() if name != node for n in other.pod_cidrs)
-        return _texts((*map(ip_network, cidrs), *(_network(v, a) for v, a, owner in self.selected if owner != node)))
+        others = (_network(version, number) for version, number, owner in self.selected if owner != node)
+        return _texts(without(collapse((*map(ip_network, cidrs), *others)), self._own.get(node, ())))
 
     @cached_property
     def _all_strays(self) -> Ranges:
@@ -281,6 +285,8 @@ class Claims:
     def _fate(self, item: Class, node: str, destination: Address) -> str:
         if self.is_cluster(destination):
             return "go its ordinary way: the destination is inside the cluster"
+        if node not in self.cluster.nodes:
+            return "be decided by nobody: its node has no part in the bundle"
         family = Family(destination.version)
         decisions = self._decider.decide(item, family)
         gateway = next(found for low, high, found in decisions if low <= int(destination) <= high)

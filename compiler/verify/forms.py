@@ -54,6 +54,8 @@ def form_of(chain: Chain) -> Form | None:
 
 @cache
 def _form(rules: tuple[str, ...]) -> Form | None:
+    if not rules:
+        return None
     if rules == (_DROP,):
         return Drops()
     if len(rules) == 1 and (found := _MARK.fullmatch(rules[0])):
@@ -62,13 +64,13 @@ def _form(rules: tuple[str, ...]) -> Form | None:
 
 
 def _lookup(rules: tuple[str, ...]) -> LooksUp | None:
-    *lookups, last = rules or ("",)
-    found = [_LOOKUP.fullmatch(text) for text in lookups]
-    parts = [(item[2], item[3]) for item in found if item]
-    if last != _DROP or parts != [("ip", "4"), ("ip6", "6")]:
+    *lookups, last = rules
+    found = [(match[2], match[3], match[1]) if (match := _LOOKUP.fullmatch(text)) else None for text in lookups]
+    number = found[0][2] if found and found[0] else ""
+    # These two and no other rule: what stands between them would decide before them.
+    if last != _DROP or found != [("ip", "4", number), ("ip6", "6", number)]:
         return None
-    ids = {int(item[1], 16) for item in found if item}
-    return LooksUp(ids.pop()) if len(ids) == 1 else None
+    return LooksUp(int(number, 16))
 
 
 def _translation(rules: tuple[str, ...]) -> Translates | None:

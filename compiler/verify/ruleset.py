@@ -108,6 +108,9 @@ def _compare(
     if texts.keys() == wanted:
         return
     make = type(family.everything.network_address)
+    if odd := [text for text in texts if (":" in text) != (family is Family.IPV6)]:
+        scope.fail(f"set {name} holds {odd[0]}, which is of the other family")
+        return
     try:
         missing, surplus = difference(map(bounds, wanted), map(bounds, texts))
     except ValueError:
