@@ -81,7 +81,8 @@ def _finding(model: type[BaseModel], place: Place, entry: Mapping[str, Any]) -> 
     wanted = _WANTED.get(kind)
     if wanted is None:
         return error("EG202", where, f"has a value that does not fit: {_show(value)}")
-    quote = f'; write it in quotes: "{_show(value)}"' if wanted == "a text" and isinstance(value, (int, float)) else ""
+    # Not the value: `0xff` was read as 255, and would be another text.
+    quote = "; put quotes around it" if wanted == "a text" and isinstance(value, (int, float)) else ""
     return error("EG202", where, f"must be {wanted}, not {_show(value)}{quote}")
 
 
