@@ -116,7 +116,7 @@ def test(arguments: argparse.Namespace) -> int:
     if findings:
         _print_findings(findings, sources)
         return BAD_INPUT
-    if not found:
+    if len(rest) == len(sources):
         return _fail("no file with a list `cases` among the arguments")
     compiled = _compile(understand({name: sources[name] for name in rest}), NOTHING_EARLIER, quiet=True)
     if compiled.files is None:

@@ -149,7 +149,7 @@ CODES: Final = {
     ),
     "EG307": Code(
         _WARNING,
-        "Two policies have the same CIDR for a workload; the older one decides.",
+        "Two policies disagree about the same CIDR for a workload; the older one decides.",
         "Take the CIDR out of one of the two, if that is not meant.",
     ),
     "EG308": Code(_WARNING, "An entry of a policy can never decide anything.", "Take the entry out."),

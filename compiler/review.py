@@ -59,7 +59,7 @@ def _labelled_workloads(cluster: Cluster) -> Labelled:
 
 
 def _warn_conflicts(classes: Iterable[WorkloadClass], findings: Findings) -> None:
-    """Names each pair of policies with the same prefix, once, with a workload that it concerns."""
+    """Names each pair of policies that disagree about a prefix, once, with a workload that it concerns."""
     told: set[tuple[str, str, Network]] = set()
     for item in classes:
         concerned = _by_family(item.workloads)
@@ -72,7 +72,7 @@ def _warn_conflicts(classes: Iterable[WorkloadClass], findings: Findings) -> Non
                 winner = first.setdefault(prefix, entry)
                 workload = concerned.get(Family(prefix.version))
                 key = (winner.policy.name, policy.name, prefix)
-                if winner is not entry and workload is not None and key not in told:
+                if winner.gateway != entry.gateway and workload is not None and key not in told:
                     told.add(key)
                     message = (
                         f"{prefix} of EgressGatewayPolicy {policy.name} is also in EgressGatewayPolicy "

@@ -237,17 +237,27 @@ def on_unknown_node(cluster: Reference) -> list[Workload]:
 
 
 def conflicts(cluster: Reference) -> dict[Conflict, list[str]]:
-    """Equal CIDRs of two policies (EG307), with the workloads that each concerns; the first of several wins."""
+    """Equal CIDRs of two policies that want different things (EG307), with the workloads that each concerns.
+
+    The first of several wins.
+    """
     found: dict[Conflict, list[str]] = {}
     for workload in cluster.workloads:
         for address in workload.addresses:
             table = cluster.table(workload, address.version)
             for entry in table:
                 winner = next(other for other in table if other.cidr == entry.cidr)
-                if entry.policy != winner.policy:
+                # What a policy excludes itself it does not want elsewhere.
+                own = next(other for other in table if other.cidr == entry.cidr and other.policy == entry.policy)
+                if entry.policy != winner.policy and _wanted(cluster, own) != _wanted(cluster, winner):
                     conflict = Conflict(entry.policy, str(entry.cidr), winner.policy)
                     found.setdefault(conflict, []).append(workload.called())
     return found
+
+
+def _wanted(cluster: Reference, entry: Entry) -> str | None:
+    """The gateway to which an entry sends, none if it excludes."""
+    return None if entry.excluded else cluster.gateway_of(entry.policy).name
 
 
 def dead_entries(cluster: Reference, seen: Sequence[Decision]) -> set[Entry]:

@@ -450,3 +450,10 @@ def test_a_terminal_that_lacks_a_letter_is_no_fault(tmp_path: Path, encoding: st
 
     assert (done.returncode, b"error[EG207]" in done.stdout) == (2, True), done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_an_empty_list_of_cases_is_passed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cases.yaml").write_text("cases: []\n", encoding="utf-8")
+
+    assert main(["test", str(GOLDEN / "primary-ip" / "input"), str(tmp_path / "cases.yaml")]) == 0
+    assert capsys.readouterr().out == "0 passed, 0 failed\n"

@@ -36,3 +36,10 @@ def test_an_exclusion_is_dead_only_where_nothing_changes_without_it(
         assert any(
             f"EgressGatewayPolicy {name} " in f.message and part in f"{f.place.field} {f.message}" for f in found
         )
+
+
+def test_the_same_value_twice_is_no_conflict(tmp_path: Path) -> None:
+    path = tmp_path / "input.yaml"
+    path.write_text(dump(*cluster(gateway(), policy("a"), policy("b"))), encoding="utf-8")
+
+    assert {"EG307", "EG308"} & {finding.code for finding in outcome(path)[1]} == {"EG308"}

@@ -111,7 +111,7 @@ def test_an_error_in_one_policy_does_not_hide_what_is_odd_about_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = policy("broken", to=["203.0.113.0/33"])
-    twins = [policy("a", to=["203.0.113.0/24"]), policy("b", to=["203.0.113.0/24"])]
+    twins = [policy("a", to=["203.0.113.0/24"]), policy("b", excluded=["203.0.113.0/24"])]
     (tmp_path / "input.yaml").write_text(dump(*cluster(gateway(), broken, *twins)), encoding="utf-8")
 
     status = main(["check", str(tmp_path / "input.yaml")])
