@@ -115,8 +115,7 @@ def compile_cluster(cluster: Cluster, earlier: Earlier = NOTHING_EARLIER, *, kee
     if keep_going:
         findings += pass_over(findings)
     refused = has_errors(findings) and not keep_going
-    account = give_account(cluster, resolved, elected.elections)
-    files = None if refused else pack(account, cluster.digest, plans)
+    files = None if refused else pack(give_account(cluster, resolved, elected.elections), cluster.digest, plans)
     masters = sum(election.master is not None for election in elected.elections.values())
     return Compiled(files, sort(findings), elected.moves, masters)
 

@@ -73,7 +73,8 @@ def salvage(loaded: Loaded, findings: tuple[Diagnostic, ...], sources: Mapping[s
     if any(finding.code in _NOTHING_LEFT for finding in errors):
         return Salvaged(None, ())
     found: list[Diagnostic] = []
-    losses = [_document(finding.place) for finding in errors if not _objects_at(finding, _index(loaded))]
+    known = _index(loaded)
+    losses = [_document(finding.place) for finding in errors if not _objects_at(finding, known)]
     place = _text_of_configuration((loss.place for loss in losses), loaded, sources)
     while place is None:
         cluster, faults = validate(loaded)
