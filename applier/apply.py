@@ -20,6 +20,7 @@ from applier.change import (
     ReplaceRoute,
     RunNft,
     SetSysctl,
+    Settle,
     Wait,
 )
 from applier.difference import difference
@@ -45,7 +46,7 @@ class ApplyFailedError(Exception):
 
 def apply(
     kernel: Kernel, wanted: Wanted, before: Live, observe: Callable[[], Live], report: Callable[[str], None]
-) -> None:
+) -> Live:
     """Makes the kernel hold what is wanted, or what it held before.
 
     Args:
@@ -55,18 +56,23 @@ def apply(
         observe: Observes again.
         report: Is given each line of each step before the step is done.
 
+    Returns:
+        What was observed at the end.
+
     Raises:
         ApplyFailedError: A step failed, or what was read back is not what was wanted; all was undone that can be.
     """
     reached = False
     reason = "interrupted"
     left: tuple[str, ...] = ()
+    after = before
     try:
         for change in difference(wanted, before):
             for line in change.lines():
                 report(line)
-            _perform(kernel, change)
-        remaining = _lines(difference(wanted, observe()))
+            _perform(kernel, change, wanted)
+        after = observe()
+        remaining = _lines(difference(wanted, after))
         reached = not remaining
         reason = "\n".join(("what was read back is not what was wanted; still to do:", *remaining))
     except KernelError as error:
@@ -77,6 +83,7 @@ def apply(
             left = _undo(kernel, before, observe)
     if not reached:
         raise ApplyFailedError(reason, left)
+    return after
 
 
 def _undo(kernel: Kernel, before: Live, observe: Callable[[], Live]) -> tuple[str, ...]:
@@ -90,7 +97,7 @@ def _undo(kernel: Kernel, before: Live, observe: Callable[[], Live]) -> tuple[st
                 break
             for change in changes:
                 try:
-                    _perform(kernel, change)
+                    _perform(kernel, change, wanted)
                 except KernelError as error:
                     errors.append(str(error))
         now = observe()
@@ -108,7 +115,7 @@ def _lines(changes: tuple[Change, ...]) -> tuple[str, ...]:
     return tuple(chain.from_iterable(change.lines() for change in changes))
 
 
-def _perform(kernel: Kernel, change: Change) -> None:  # noqa: C901  # one line for each kind of step
+def _perform(kernel: Kernel, change: Change, wanted: Wanted) -> None:  # noqa: C901, PLR0912  # one line for each kind of step
     match change:
         case SetSysctl(name, value):
             kernel.write_sysctl(name, value)
@@ -134,3 +141,9 @@ def _perform(kernel: Kernel, change: Change) -> None:  # noqa: C901  # one line 
             kernel.wait(seconds)
         case Announce(address, device):
             kernel.announce(address, device)
+        case Settle(sources):
+            _settle(kernel, wanted, sources)
+
+
+def _settle(kernel: Kernel, wanted: Wanted, sources: frozenset[str] | None) -> None:
+    pass

@@ -147,6 +147,22 @@ class Announce:
         yield f"announce {self.address} on {self.device}"
 
 
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Makes connection tracking forget the connections that are bound otherwise than the rules now bind them.
+
+    Attributes:
+        sources: Addresses of the workloads whose connections to look at; None looks at all.
+    """
+
+    sources: frozenset[str] | None
+
+    def lines(self) -> Iterator[str]:
+        """Returns the step for people."""
+        whose = "" if self.sources is None else f" from {', '.join(sorted(self.sources)) or 'nobody'}"
+        yield f"conntrack delete what the rules now bind otherwise{whose}"
+
+
 Change = (
     SetSysctl
     | AddRule
@@ -160,4 +176,5 @@ Change = (
     | RunNft
     | Wait
     | Announce
+    | Settle
 )

@@ -5,6 +5,7 @@ the old rules needed goes after it. What is equal is not touched.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from applier.change import (
     AddAddress,
@@ -19,21 +20,23 @@ from applier.change import (
     ReplaceRoute,
     RunNft,
     SetSysctl,
+    Settle,
     Wait,
 )
 from applier.model import Address, Live, Route, Wanted
-from applier.script import TABLE, quarantine, script
+from applier.script import BEGIN, END, SOURCES, TABLE, quarantine, script
+from bundle.ruleset import Ruleset, Set
 
 _QUARANTINE = 0.1  # seconds; a packet crosses the stack in well under a millisecond, unless it is queued
 
 
 def difference(wanted: Wanted, live: Live) -> tuple[Change, ...]:
-    """Returns the steps from `live` to `wanted`; empty if nothing differs."""
+    """Returns the steps from `live` to `wanted`; empty if nothing differs and the last apply came to its end."""
     first, commit = _nft(wanted, live)
     addresses_before, announcements, addresses_after = _addresses(wanted, live)
     routes_before, routes_after = _routes(wanted, live)
     sysctls = tuple(_sysctls(wanted, live))
-    return (
+    steps = (
         *first,
         *(setting for setting in sysctls if not _opens(setting)),
         *addresses_before,
@@ -46,6 +49,37 @@ def difference(wanted: Wanted, live: Live) -> tuple[Change, ...]:
         *routes_after,
         *addresses_after,
     )
+    concerned = _concerned(wanted, live)
+    settle = () if concerned == frozenset() else (Settle(concerned),)
+    if not settle and not announcements:
+        return steps
+    # Announcements and forgotten connections leave no trace in the kernel, so a marker says that they are still due.
+    begun = live.unsettled or live.ruleset is None or wanted.ruleset is None
+    return (
+        *(() if begun else (RunNft(BEGIN),)),
+        *steps,
+        *settle,
+        *((RunNft(END),) if wanted.ruleset is not None else ()),
+    )
+
+
+def _concerned(wanted: Wanted, live: Live) -> frozenset[str] | None:
+    """Returns the workloads' addresses of which alone something is decided anew; None if it may be any."""
+    old, new = live.ruleset, wanted.ruleset
+    if old is None and new is None:
+        return frozenset()
+    if old is None or new is None or live.unsettled:
+        return None
+    if script(replace(new, sets=_but_sources(new)), replace(old, sets=_but_sources(old))):
+        return None
+    if set(wanted.addresses) != set(live.addresses):
+        return None
+    pairs = [(old.sets[name].elements, new.sets[name].elements) for name in SOURCES if name in old.sets]
+    return frozenset(key for one, other in pairs for key, _ in one.items() ^ other.items())
+
+
+def _but_sources(ruleset: Ruleset) -> dict[str, Set]:
+    return {name: replace(item, elements={}) if name in SOURCES else item for name, item in ruleset.sets.items()}
 
 
 def _nft(wanted: Wanted, live: Live) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
@@ -53,7 +87,7 @@ def _nft(wanted: Wanted, live: Live) -> tuple[tuple[Change, ...], tuple[Change, 
     if wanted.ruleset is None:
         return (), () if live.ruleset is None else (RunNft(f"delete table {TABLE}\n"),)
     if live.ruleset is None:
-        return (), (RunNft(wanted.ruleset_text or script(wanted.ruleset, None)),)
+        return (), (RunNft((wanted.ruleset_text or script(wanted.ruleset, None)) + BEGIN),)
     cut, rest = quarantine(wanted.ruleset, live.ruleset)
     first: tuple[Change, ...] = (RunNft(cut), Wait(_QUARANTINE)) if cut else ()
     text = script(wanted.ruleset, rest)
@@ -84,10 +118,11 @@ def _addresses(wanted: Wanted, live: Live) -> tuple[tuple[Change, ...], tuple[Ch
         own = places.pop(_place(address), None)
         if own is None:
             before.append(AddAddress(address))
-            if address.address in wanted.announced:
-                announcements.append(Announce(address.address.partition("/")[0], address.device))
         elif not own.satisfies(address):
             before.append(ReplaceAddress(address))
+        # One that is here since an apply that did not come to its end may never have been told of.
+        if address.address in wanted.announced and (own is None or live.unsettled or live.ruleset is None):
+            announcements.append(Announce(address.address.partition("/")[0], address.device))
     after = (DeleteAddress(places[place]) for place in sorted(places))
     return tuple(before), tuple(announcements), tuple(after)
 

@@ -12,12 +12,15 @@ from typing import Protocol
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from applier import netlink
+from applier import netlink, table
 from applier.announce import announce
 from applier.errors import KernelError
 from applier.model import Address, Route, Rule
+from applier.netfilter import Netfilter
 from applier.netlink import ABSENT, CLONED, UNREACHABLE
 from applier.nft import Nft
+from applier.table import Scope
+from bundle.ruleset import Ruleset
 
 _SYSCTLS = Path("/proc/sys")
 
@@ -25,8 +28,17 @@ _SYSCTLS = Path("/proc/sys")
 class Kernel(Protocol):
     """Every method raises `KernelError` when the kernel refuses. What deletes takes it well when nothing is there."""
 
-    def list_table(self) -> str | None:
-        """Returns nft's listing of our table; None if there is none."""
+    def generation(self) -> int:
+        """Returns the number of the nft ruleset's generation, which every transaction of anybody raises by one."""
+
+    def commits(self) -> int:
+        """Returns how many transactions this object has made itself."""
+
+    def read_table(self, scope: Scope) -> Ruleset | None:
+        """Returns our table, of some maps only the keys in `scope`; None if there is none."""
+
+    def list_chains(self) -> str:
+        """Returns nft's listing of all chains, everybody's, without their rules."""
 
     def list_rules(self) -> tuple[Rule, ...]:
         """Returns all rules, everybody's, in the kernel's order."""
@@ -93,7 +105,9 @@ class LinuxKernel:
     """The kernel of the network namespace in which it is made; see `Kernel` for the methods."""
 
     def __init__(self) -> None:
+        self._commits = 0
         self._nft = Nft()
+        self._netfilter = Netfilter()
         try:
             self._ip = IPRoute()
         except OSError as error:
@@ -102,9 +116,19 @@ class LinuxKernel:
     def close(self) -> None:
         """Closes the sockets."""
         self._ip.close()
+        self._netfilter.close()
 
-    def list_table(self) -> str | None:  # noqa: D102  # here and below: said in `Kernel`
-        return self._nft.list_table()
+    def generation(self) -> int:  # noqa: D102  # here and below: said in `Kernel`
+        return self._netfilter.generation()
+
+    def commits(self) -> int:  # noqa: D102
+        return self._commits
+
+    def read_table(self, scope: Scope) -> Ruleset | None:  # noqa: D102
+        return table.read(self._nft, self._netfilter, scope)
+
+    def list_chains(self) -> str:  # noqa: D102
+        return self._nft.list_chains()
 
     def list_rules(self) -> tuple[Rule, ...]:  # noqa: D102
         with _netlink("list rules"):
@@ -159,6 +183,7 @@ class LinuxKernel:
 
     def run_nft(self, script: str) -> None:  # noqa: D102
         self._nft.run(script)
+        self._commits += 1
 
     def add_rule(self, rule: Rule) -> None:  # noqa: D102
         with _netlink(f"ip rule add {rule}"):

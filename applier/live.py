@@ -1,14 +1,17 @@
 """The kernel to `Live`: what of it is ours, and what of others' stands where the plan wants to go. Changes nothing."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from applier.errors import KernelError
 from applier.kernel import Kernel
 from applier.model import Live
-from applier.script import TABLE
+from applier.script import UNSETTLED, unmask
 from bundle.directory import NodePart
 from bundle.names import PROTOCOL
-from bundle.ruleset import Ruleset, RulesetError, parse
+from bundle.ruleset import Ruleset
+
+_NAT_HOOK = re.compile(r"type nat hook \w+ priority -?\d+")
 
 # Writing the first sets the others as well, and taking it back would not: so these are remembered too.
 _MOVED_ALONG = {
@@ -18,12 +21,13 @@ _MOVED_ALONG = {
 }
 
 
-def observe(kernel: Kernel, part: NodePart) -> Live:
+def observe(kernel: Kernel, part: NodePart, texts: Mapping[str, str]) -> Live:
     """Reads the kernel.
 
     Args:
         kernel: Where to look.
         part: What is planned, and with it the settings, tables and priorities to look at besides what is ours.
+        texts: How nft printed the rules that an earlier apply wrote, by their comment; see `applier.table.unmask`.
 
     Raises:
         KernelError: The kernel cannot be read, or our table holds what cannot be understood.
@@ -35,8 +39,9 @@ def observe(kernel: Kernel, part: NodePart) -> Live:
     priorities |= {rule.priority for rule in part.routing.reply_rules}
     tables = {rule.table for rule in part.routing.rules} | {route.table for route in part.routing.routes}
     planned = {address.address for address in part.addresses.addresses}
+    ruleset = kernel.read_table(part.scope)
     return Live(
-        ruleset=_ruleset(kernel),
+        ruleset=None if ruleset is None else unmask(settled(ruleset), texts),
         rules=tuple(sorted(rule for rule in rules if rule.protocol == PROTOCOL)),
         routes=tuple(route for route in routes if route.protocol == PROTOCOL),
         addresses=tuple(address for address in addresses if address.protocol == PROTOCOL),
@@ -55,15 +60,29 @@ def observe(kernel: Kernel, part: NodePart) -> Live:
             for address in part.addresses.addresses
             if address.interface is None
         },
+        unsettled=ruleset is not None and UNSETTLED in ruleset.sets,
+        # Only before ours are there: later ones of others come after ours, and are theirs to explain.
+        foreign_chains=tuple(_rivals(kernel.list_chains(), part.ruleset)) if ruleset is None else (),
     )
 
 
-def _ruleset(kernel: Kernel) -> Ruleset | None:
-    text = kernel.list_table()
-    try:
-        return None if text is None else parse(text, TABLE)
-    except RulesetError as error:
-        raise KernelError(f"table {TABLE} of the kernel holds what cannot be understood: {error}") from None
+def settled(ruleset: Ruleset) -> Ruleset:
+    """Returns the ruleset without the marker of an apply that is not finished."""
+    return replace(ruleset, sets={name: item for name, item in ruleset.sets.items() if name != UNSETTLED})
+
+
+def _rivals(listing: str, ours: Ruleset) -> Iterator[str]:
+    """Returns NAT chains that would meet packets at the very place of one of ours, before or after it by chance."""
+    places = {match[0] for chain in ours.chains.values() if (match := _NAT_HOOK.search(chain.hook))}
+    table = chain = ""
+    for line in listing.splitlines():
+        word, _, rest = line.strip().partition(" ")
+        if word == "table":
+            table = rest.removesuffix(" {")
+        elif word == "chain":
+            chain = rest.removesuffix(" {")
+        elif (match := _NAT_HOOK.search(line)) and match[0] in places:
+            yield f"chain {chain} of table {table} ({match[0]})"
 
 
 def _sysctls(kernel: Kernel, part: NodePart) -> Iterator[str]:

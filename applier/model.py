@@ -149,6 +149,8 @@ class Live:
         devices: Interfaces.
         release: The kernel's release, as `uname -r` prints it; empty if nobody asked.
         ways: Virtual IP that names no interface to the interface of the node's own route to it; None if it has none.
+        unsettled: Whether the last apply did not come to its end; the marker of that is not in `ruleset`.
+        foreign_chains: NAT chains of others at a hook and priority of ours, as lines for people.
     """
 
     ruleset: Ruleset | None
@@ -162,6 +164,8 @@ class Live:
     devices: tuple[str, ...] = ()
     release: str = ""
     ways: Mapping[str, str | None] = field(default_factory=dict)
+    unsettled: bool = False
+    foreign_chains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

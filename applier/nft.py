@@ -4,6 +4,7 @@ from nftables import Nftables
 
 from applier.errors import KernelError
 from applier.script import TABLE
+from bundle.names import TABLE_FAMILY
 
 
 class Nft:
@@ -29,12 +30,36 @@ class Nft:
             raise KernelError(f"nft: {' '.join(str(error).split())[:1000]}")
         return str(output)
 
-    def list_table(self) -> str | None:
-        """Returns our table's listing, or None if there is no such table.
+    def list_structure(self) -> str | None:
+        """Returns our table's listing without the elements of its sets, or None if there is no such table.
 
         Raises:
             KernelError: It cannot be listed.
         """
-        if f"table {TABLE}" not in self.run("list tables").splitlines():
+        # Of the listings that leave the elements out, nft 1.0.6 has only this one not read them either.
+        self._nft.set_terse_output(True)
+        try:
+            text = self.run(f"list ruleset {TABLE_FAMILY}")
+        finally:
+            self._nft.set_terse_output(False)
+        lines = text.splitlines(keepends=True)
+        if (first := f"table {TABLE} {{\n") not in lines:
             return None
-        return self.run(f"list table {TABLE}")
+        start = lines.index(first)
+        return "".join(lines[start : lines.index("}\n", start) + 1])
+
+    def list_elements(self, kind: str, name: str) -> str:
+        """Returns the listing of one set or map of our table, with its elements.
+
+        Raises:
+            KernelError: It cannot be listed.
+        """
+        return self.run(f"list {kind} {TABLE} {name}")
+
+    def list_chains(self) -> str:
+        """Returns the names and hooks of all chains of all tables, everybody's.
+
+        Raises:
+            KernelError: They cannot be listed.
+        """
+        return self.run("list chains")

@@ -14,6 +14,18 @@ from bundle.ruleset import Chain, Rule, Ruleset, Set
 TABLE = f"{TABLE_FAMILY} {TABLE_NAME}"
 """How nft names our table."""
 
+UNSETTLED = "unsettled"
+"""A set that stands in our table from the first step of an apply to its last: who finds it has to finish the work."""
+
+SOURCES = ("source4", "source6")
+"""The maps of workloads' addresses."""
+
+BEGIN = f"add set {TABLE} {UNSETTLED} {{ type mark; }}\n"
+END = f"delete set {TABLE} {UNSETTLED}\n"
+
+ALTERED = "!"
+"""Stands before the comment of a rule that has the digest of ours and is printed otherwise than ours was."""
+
 _EMPTY = Ruleset({}, {})
 _DIGEST = re.compile(r"[0-9a-f]{12}")
 _POLICY = re.compile(r"; policy (\w+)$")
@@ -54,6 +66,24 @@ def quarantine(wanted: Ruleset, live: Ruleset) -> tuple[str, Ruleset]:
             rest = {key: value for key, value in item.elements.items() if _target(value) not in movers}
             sets[name] = replace(item, elements=rest)
     return "".join(f"{line}\n" for line in lines), replace(live, sets=sets)
+
+
+def unmask(ruleset: Ruleset, texts: Mapping[str, str]) -> Ruleset:
+    """Returns the ruleset with the comments of forged rules marked, so that they are not taken for ours.
+
+    Args:
+        ruleset: From the kernel.
+        texts: Comment to how nft printed the rule when we wrote it; rules that are not in it are believed.
+    """
+    chains = dict(ruleset.chains)
+    for name, chain in chains.items():
+        if any(texts.get(rule.comment, rule.text) != rule.text for rule in chain.rules):
+            rules = tuple(
+                Rule(rule.text, ALTERED + rule.comment) if texts.get(rule.comment, rule.text) != rule.text else rule
+                for rule in chain.rules
+            )
+            chains[name] = replace(chain, rules=rules)
+    return replace(ruleset, chains=chains)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,4 +235,5 @@ def _add_elements(item: Set, before: Mapping[str, str | None], chains_anew: froz
 
 
 def _rule(rule: Rule) -> str:
-    return f'{rule.text} comment "{rule.comment}"' if rule.comment else rule.text
+    comment = rule.comment.removeprefix(ALTERED)
+    return f'{rule.text} comment "{comment}"' if comment else rule.text

@@ -91,6 +91,8 @@ def _reasons(part: NodePart, live: Live) -> Iterator[str]:
         yield f"a route that is not ours stands in table {route.table}, which is planned for us: {route}"
     for address in live.foreign_addresses:
         yield f"the virtual IP {address.address} is already on {address.device}, and not by us; remove it there"
+    for chain in live.foreign_chains:
+        yield f"a NAT chain that is not ours stands at a priority of ours: {chain}; give it another priority"
     if part.addresses.addresses and _version(live.release) < _KEEPS_ADDRESS_PROTOCOL:
         yield (
             f"Linux {live.release} does not keep the protocol number of an address, by which a virtual IP of ours is "

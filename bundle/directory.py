@@ -9,11 +9,13 @@ import hashlib
 import os
 import re
 import stat
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
 from bundle.codec import DecodeError, decode
+from bundle.delta import reduce
 from bundle.model import FORMAT_VERSION, Addresses, Manifest, Routing
 from bundle.names import TABLE_FAMILY, TABLE_NAME
 from bundle.ruleset import Ruleset, RulesetError, fingerprint, parse
@@ -49,13 +51,23 @@ class BundleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NodePart:
-    """All that one node is told."""
+    """All that one node is told.
+
+    Attributes:
+        node: Its name.
+        ruleset_text: `ruleset.nft`, whole.
+        ruleset: The same, read.
+        routing: `routing.json`.
+        addresses: `addresses.json`.
+        scope: Maps of which `ruleset` holds only what differs from a text that was known, with the keys that do.
+    """
 
     node: str
     ruleset_text: str
     ruleset: Ruleset
     routing: Routing
     addresses: Addresses
+    scope: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +91,13 @@ class Bundle:
         except DecodeError as error:
             raise BundleError(f"{self.directory / path}: {error}") from None
 
-    def node(self, name: str) -> NodePart:
+    def node(self, name: str, known: str = "") -> NodePart:
         """Returns the part of one node.
+
+        Args:
+            name: The node.
+            known: A `ruleset.nft` of this node that was read before and is in the kernel: of large maps only what
+                differs from it is read.
 
         Raises:
             BundleError: The bundle has no such node, or its files do not hold what they should.
@@ -91,7 +108,8 @@ class Bundle:
         path = node_path(name, RULESET)
         try:
             text = self.files[path].decode()
-            ruleset = parse(text, f"{TABLE_FAMILY} {TABLE_NAME}")
+            unknown, scope = reduce(known, text)
+            ruleset = parse(unknown, f"{TABLE_FAMILY} {TABLE_NAME}")
         except (KeyError, UnicodeDecodeError, RulesetError) as error:
             raise BundleError(f"{self.directory / path}: {error}") from None
         if fault := _ruleset_fault(ruleset):
@@ -100,7 +118,7 @@ class Bundle:
         addresses = self.decode(Addresses, node_path(name, ADDRESSES))
         if (routing.node, addresses.node) != (name, name):
             raise BundleError(f"{self.directory}: the files of node {name!r} were made for another node")
-        return NodePart(name, text, ruleset, routing, addresses)
+        return NodePart(name, text, ruleset, routing, addresses, scope)
 
 
 def node_path(node: str, file: str) -> str:

@@ -128,18 +128,24 @@ def test_what_is_needed_comes_before_the_commit_and_what_is_left_after_it(node: 
     node.must_apply(state_a())
     node.apply(state_b())
     names = [name for name, _ in node.writes]
-    commit = names.index("run_nft")
+    begin, commit, end = [place for place, name in enumerate(names) if name == "run_nft"]
 
-    assert set(names[:commit]) == {"add_address", "add_route", "replace_route", "add_rule"}
-    assert set(names[commit + 1 :]) == {"announce", "delete_rule", "delete_route", "delete_address"}
+    assert (begin, end) == (0, len(names) - 1)
+    assert set(names[1:commit]) == {"add_address", "add_route", "replace_route", "add_rule"}
+    assert set(names[commit + 1 : end]) - {"delete_connections"} == {
+        "announce",
+        "delete_rule",
+        "delete_route",
+        "delete_address",
+    }
 
 
 def test_a_node_forwards_only_once_it_has_its_rules(node: Node) -> None:
     node.apply(state_a())
     names = [(name, argument) for name, argument in node.writes if name in ("run_nft", "write_sysctl")]
 
-    assert [name for name, _ in names] == ["write_sysctl", "run_nft", "write_sysctl"]
-    assert names[-1] == ("write_sysctl", "net/ipv4/ip_forward")
+    assert [name for name, _ in names] == ["write_sysctl", "run_nft", "write_sysctl", "run_nft"]
+    assert names[-2] == ("write_sysctl", "net/ipv4/ip_forward")
 
 
 def test_only_what_differs_is_changed(node: Node) -> None:
@@ -150,8 +156,10 @@ def test_only_what_differs_is_changed(node: Node) -> None:
     )
     node.apply(state_a())
 
-    assert [name for name, _ in node.writes] == ["run_nft"]
-    assert node.scripts()[0].splitlines() == [
+    assert {name for name, _ in node.writes} <= {"run_nft", "delete_connections"}
+    begin, commit, end = node.scripts()
+    assert (begin, end) == (f"add set {TABLE} unsettled {{ type mark; }}\n", f"delete set {TABLE} unsettled\n")
+    assert commit.splitlines() == [
         f"delete element {TABLE} source4 {{ 10.1.0.9 }}",
         f"add element {TABLE} source4 {{ 10.1.0.6 : goto class_a }}",
     ]
@@ -474,11 +482,11 @@ def test_a_mark_number_gets_another_meaning_only_when_nothing_carries_it(node: N
     node.must_apply(state_b())
     node.apply(renumbered())
 
-    assert [name for name, _ in node.writes[:2]] == ["run_nft", "wait"]
-    assert node.scripts()[0] == (
+    assert [name for name, _ in node.writes[:3]] == ["run_nft", "run_nft", "wait"]
+    assert node.scripts()[1] == (
         f"delete element {TABLE} route4 {{ 0x0000000a . 0.0.0.0/0, 0x0000000b . 0.0.0.0-9.255.255.255 }}\n"
     )
-    assert len(node.scripts()) == 2
+    assert len(node.scripts()) == 4
     node.must_apply(renumbered())
     node.must_apply(state_b())
 

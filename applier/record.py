@@ -1,0 +1,93 @@
+"""What the last apply left in the kernel, kept beside it until the next boot: it saves work and is never the truth.
+
+The kernel's generation of the ruleset tells whether anybody has changed anything since; if so, or if there is no
+record, everything is read. A record belongs to one network namespace of one boot, by the kernel's own cookie for it.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from applier.directories import runtime_directory
+
+_SO_NETNS_COOKIE = 71  # Linux 5.14
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What held when an apply had ended.
+
+    Attributes:
+        generation: Of the ruleset, as the kernel counts.
+        ruleset_text: The node's ruleset.nft.
+        texts: Comment of each rule to how nft prints the rule.
+    """
+
+    generation: int
+    ruleset_text: str
+    texts: Mapping[str, str]
+
+
+class Records:
+    """The record of the network namespace in which this object is made; without a place for it, there is none."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._head: Path | None = None
+        home = runtime_directory() if directory is None else directory
+        with contextlib.suppress(OSError):
+            self._boot = _BOOT.read_text("ascii").strip()
+            with socket.socket(socket.AF_UNIX) as own:
+                cookie = int.from_bytes(own.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8), "little")
+            if home is not None:
+                self._head = home / f"net-{cookie}.json"
+
+    def load(self) -> Record | None:
+        """Returns the record, None if there is none that can be believed."""
+        if self._head is None:
+            return None
+        try:
+            head = json.loads(self._head.read_text())
+            text = self._head.with_suffix(".nft").read_text()
+            if head["boot"] == self._boot and head["sha256"] == _digest(text):
+                return Record(int(head["generation"]), text, dict(head["texts"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        return None
+
+    def save(self, record: Record) -> None:
+        """Keeps a record; what cannot be kept is left, and the next apply reads everything."""
+        if self._head is None:
+            return
+        head = {
+            "boot": self._boot,
+            "generation": record.generation,
+            "sha256": _digest(record.ruleset_text),
+            "texts": dict(record.texts),
+        }
+        with contextlib.suppress(OSError):
+            _replace(self._head.with_suffix(".nft"), record.ruleset_text)
+            _replace(self._head, json.dumps(head))
+
+    def forget(self) -> None:
+        """Drops the record."""
+        if self._head is not None:
+            with contextlib.suppress(OSError):
+                self._head.unlink()
+                self._head.with_suffix(".nft").unlink()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _replace(path: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}", delete=False) as file:
+        file.write(text)
+    os.replace(file.name, path)  # noqa: PTH105  # atomic, and says so
