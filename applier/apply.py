@@ -16,6 +16,7 @@ from applier.change import (
     DeleteAddress,
     DeleteRoute,
     DeleteRule,
+    Forget,
     ReplaceAddress,
     ReplaceRoute,
     RunNft,
@@ -143,7 +144,13 @@ def _perform(kernel: Kernel, change: Change, wanted: Wanted) -> None:  # noqa: C
             kernel.announce(address, device)
         case Settle(sources):
             _settle(kernel, wanted, sources)
+        case Forget():
+            _forget(kernel)
 
 
 def _settle(kernel: Kernel, wanted: Wanted, sources: frozenset[str] | None) -> None:
+    pass
+
+
+def _forget(kernel: Kernel) -> None:
     pass

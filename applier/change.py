@@ -163,6 +163,15 @@ class Settle:
         yield f"conntrack delete what the rules now bind otherwise{whose}"
 
 
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Makes connection tracking forget all connections that our rules have bound."""
+
+    def lines(self) -> Iterator[str]:
+        """Returns the step for people."""
+        yield "conntrack delete what our rules have bound"
+
+
 Change = (
     SetSysctl
     | AddRule
@@ -177,4 +186,5 @@ Change = (
     | Wait
     | Announce
     | Settle
+    | Forget
 )

@@ -16,6 +16,7 @@ from applier.change import (
     DeleteAddress,
     DeleteRoute,
     DeleteRule,
+    Forget,
     ReplaceAddress,
     ReplaceRoute,
     RunNft,
@@ -24,7 +25,7 @@ from applier.change import (
     Wait,
 )
 from applier.model import Address, Live, Route, Wanted
-from applier.script import BEGIN, END, SOURCES, TABLE, quarantine, script
+from applier.script import BEGIN, END, SOURCES, TABLE, quarantine, script, standstill
 from bundle.ruleset import Ruleset, Set
 
 _QUARANTINE = 0.1  # seconds; a packet crosses the stack in well under a millisecond, unless it is queued
@@ -32,6 +33,8 @@ _QUARANTINE = 0.1  # seconds; a packet crosses the stack in well under a millise
 
 def difference(wanted: Wanted, live: Live) -> tuple[Change, ...]:
     """Returns the steps from `live` to `wanted`; empty if nothing differs and the last apply came to its end."""
+    if wanted.ruleset is None and live.ruleset is not None:
+        return (*_taking_away(live.ruleset), *difference(wanted, replace(live, ruleset=None, unsettled=False)))
     first, commit = _nft(wanted, live)
     addresses_before, announcements, addresses_after = _addresses(wanted, live)
     routes_before, routes_after = _routes(wanted, live)
@@ -54,21 +57,29 @@ def difference(wanted: Wanted, live: Live) -> tuple[Change, ...]:
     if not settle and not announcements:
         return steps
     # Announcements and forgotten connections leave no trace in the kernel, so a marker says that they are still due.
-    begun = live.unsettled or live.ruleset is None or wanted.ruleset is None
+    begun = live.unsettled or live.ruleset is None
     return (
         *(() if begun else (RunNft(BEGIN),)),
         *steps,
         *settle,
-        *((RunNft(END),) if wanted.ruleset is not None else ()),
+        RunNft(END),
     )
+
+
+def _taking_away(live: Ruleset) -> Iterator[Change]:
+    """Returns the steps that end all decisions; a connection that was bound by them must not outlive them."""
+    if stop := standstill(live):
+        yield RunNft(stop)
+    yield Forget()
+    yield RunNft(f"delete table {TABLE}\n")
 
 
 def _concerned(wanted: Wanted, live: Live) -> frozenset[str] | None:
     """Returns the workloads' addresses of which alone something is decided anew; None if it may be any."""
     old, new = live.ruleset, wanted.ruleset
-    if old is None and new is None:
+    if new is None:
         return frozenset()
-    if old is None or new is None or live.unsettled:
+    if old is None or live.unsettled:
         return None
     if script(replace(new, sets=_but_sources(new)), replace(old, sets=_but_sources(old))):
         return None
@@ -85,7 +96,7 @@ def _but_sources(ruleset: Ruleset) -> dict[str, Set]:
 def _nft(wanted: Wanted, live: Live) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
     """Returns what comes before everything else, and the commit."""
     if wanted.ruleset is None:
-        return (), () if live.ruleset is None else (RunNft(f"delete table {TABLE}\n"),)
+        return (), ()
     if live.ruleset is None:
         return (), (RunNft((wanted.ruleset_text or script(wanted.ruleset, None)) + BEGIN),)
     cut, rest = quarantine(wanted.ruleset, live.ruleset)

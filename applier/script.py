@@ -86,6 +86,13 @@ def unmask(ruleset: Ruleset, texts: Mapping[str, str]) -> Ruleset:
     return replace(ruleset, chains=chains)
 
 
+def standstill(live: Ruleset) -> str:
+    """Returns nft text that makes every workload's class drop; empty if there is none."""
+    verdicts = {value for name in SOURCES if name in live.sets for value in live.sets[name].elements.values()}
+    chains = sorted(chain for verdict in verdicts if (chain := _target(verdict)))
+    return "".join(f"flush chain {TABLE} {name}\nadd rule {TABLE} {name} counter drop\n" for name in chains)
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """Names by what becomes of them; `anew` are those that nft cannot change where they stand."""

@@ -64,6 +64,12 @@ def _from(source: str) -> tuple[tuple[str, str | int], ...]:
     return (("src", address), ("src_len", int(length)))
 
 
+def want_nothing(sysctls: Mapping[str, str], live: Live) -> Wanted:
+    """Returns the wish that nothing of ours be there, and the settings be these where the kernel has them."""
+    there = {name: value for name, value in sysctls.items() if live.sysctls.get(name) is not None}
+    return Wanted(None, None, (), (), (), there)
+
+
 def want_back(live: Live) -> Wanted:
     """Returns the wish that everything of ours be as it was found."""
     return Wanted(

@@ -119,6 +119,16 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("--node", metavar="NAME", required=True, help="the node that this is")
     apply.add_argument("--netns", metavar="PATH", help="network namespace to work in: a path, or a name")
     apply.add_argument("--dry-run", action="store_true", help="print what would change; exit 1 if anything would")
+    apply.add_argument(
+        "--wait", metavar="SECONDS", type=float, default=10, help="how long to wait for another apply to end (10)"
+    )
+
+    remove = _command(commands, "remove", "take everything of egressc away from this node", "applier.remove:main")
+    remove.add_argument("--netns", metavar="PATH", help="network namespace to work in: a path, or a name")
+    remove.add_argument("--dry-run", action="store_true", help="print what would change; exit 1 if anything would")
+    remove.add_argument(
+        "--wait", metavar="SECONDS", type=float, default=10, help="how long to wait for an apply to end"
+    )
 
     lab_cli.add_parser(commands).set_defaults(command="lab.cli:main")
     return parser

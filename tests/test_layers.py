@@ -24,7 +24,8 @@ BUNDLE = {
     "codec": "text",
     "model": "values",
     "ruleset": "",
-    "directory": "codec model names ruleset text",
+    "delta": "",
+    "directory": "codec delta model names ruleset text",
 }
 COMPILER = {
     "": "",

@@ -1,0 +1,82 @@
+"""What the kernel tells of changes in a network namespace: enough to look again, not what has changed."""
+
+import errno
+import select
+import socket
+import struct
+from typing import Final
+
+from applier.errors import KernelError
+from applier.netfilter import concerns_our_table, open_events
+from bundle.names import PROTOCOL
+
+_LARGEST: Final = 1 << 17
+_ADD_MEMBERSHIP: Final = 1
+_SOL_NETLINK: Final = 270
+_GROUPS: Final = {
+    "link": 1,  # RTNLGRP_LINK: with an interface that goes down, IPv4 routes go without a word
+    "address": 5,  # RTNLGRP_IPV4_IFADDR
+    "route": 7,
+    "rule": 8,
+    "address6": 9,
+    "route6": 11,
+    "rule6": 19,
+    "netconf": 24,  # forwarding and rp_filter
+    "netconf6": 25,
+}
+_ROUTES: Final = (24, 25)  # RTM_NEWROUTE, RTM_DELROUTE
+_HEADER: Final = struct.Struct("=IHHII")
+_PROTOCOL_AT: Final = 16 + 5  # rtm_protocol
+
+
+class Events:
+    """Sockets that hear of changes in the network namespace in which this object is made."""
+
+    def __init__(self) -> None:
+        self._nftables = open_events()
+        try:
+            self._routing = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+            self._routing.bind((0, 0))
+            for group in _GROUPS.values():
+                self._routing.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+            self._routing.setblocking(False)  # noqa: FBT003  # the socket's own way
+        except OSError as error:
+            self._nftables.close()
+            raise KernelError(f"the kernel does not tell of changes: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Closes the sockets."""
+        self._nftables.close()
+        self._routing.close()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits until something was heard that may concern us, at most so long; returns whether it was."""
+        ready, _, _ = select.select((self._nftables, self._routing), (), (), seconds)
+        # Both are emptied, whatever the first says.
+        heard = [self._drain(events) for events in ready]
+        return any(heard)
+
+    def _drain(self, events: socket.socket) -> bool:
+        concerns = False
+        while True:
+            try:
+                data = events.recv(_LARGEST)
+            except BlockingIOError:
+                return concerns
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise KernelError(f"the kernel does not tell of changes: {error.strerror}") from None
+                concerns = True  # there was more than fits, so nobody knows what
+                continue
+            concerns |= concerns_our_table(data) if events is self._nftables else _concerns_our_routes(data)
+
+
+def _concerns_our_routes(data: bytes) -> bool:
+    """Tells whether there is more than routes of others in it, of which a node may see many."""
+    at = 0
+    while at + _HEADER.size <= len(data):
+        length, kind, _, _, _ = _HEADER.unpack_from(data, at)
+        if kind not in _ROUTES or data[at + _PROTOCOL_AT] == PROTOCOL:
+            return True
+        at += max((length + 3) & ~3, _HEADER.size)
+    return False

@@ -1,0 +1,146 @@
+"""One apply from a bundle that was read to its outcome: compare, refuse or print, change, read back, keep a record."""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+
+from applier.apply import ApplyFailedError, apply
+from applier.change import Announce, Change
+from applier.difference import difference
+from applier.errors import KernelError, RefusedError
+from applier.kernel import Kernel
+from applier.live import observe
+from applier.model import Live, Wanted
+from applier.record import Record, Records
+from applier.want import want, want_nothing
+from bundle.directory import Bundle, NodePart
+from bundle.model import Addresses, Routing, Sysctl
+from bundle.ruleset import Ruleset
+
+DONE = 0
+DIFFERS = 1
+REFUSED = 2
+FAILED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an apply ended.
+
+    Attributes:
+        status: Exit status: `DONE`, `DIFFERS`, `REFUSED` or `FAILED`.
+        message: What to tell: a result if `status` is `DONE`, a reason if not; empty for `DIFFERS`.
+        changes: How many steps were done, or would be.
+        announced: The announcements among them, which are worth repeating.
+    """
+
+    status: int
+    message: str
+    changes: int = 0
+    announced: tuple[Announce, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A kernel and the record of what the last apply left in it; None keeps no record."""
+
+    kernel: Kernel
+    records: Records | None = None
+
+    def part(self, bundle: Bundle, node: str) -> NodePart:
+        """Returns a node's part; of a large map only what is new, if nobody changed the ruleset since our record.
+
+        Raises:
+            BundleError: The bundle has no such node, or its files do not hold what they should.
+            KernelError: The kernel cannot be read.
+        """
+        record = self.records.load() if self.records else None
+        known = record is not None and record.generation == self.kernel.generation()
+        return bundle.node(node, record.ruleset_text if record and known else "")
+
+    def apply(self, part: NodePart, report: Callable[[str], None], *, dry_run: bool = False) -> Outcome:
+        """Makes the kernel hold what the part says, or leaves it as it was.
+
+        Args:
+            part: What to reach.
+            report: Is given each line of each step, before the step is done.
+            dry_run: Only report.
+
+        Raises:
+            KernelError: The kernel cannot be read; nothing was touched.
+        """
+        return self._reach(part, partial(want, part), report, dry_run=dry_run)
+
+    def remove(self, sysctls: Mapping[str, str], report: Callable[[str], None], *, dry_run: bool = False) -> Outcome:
+        """Takes everything of ours away, or leaves it as it was.
+
+        Args:
+            sysctls: Settings to bring back.
+            report: As for `apply`.
+            dry_run: Only report.
+
+        Raises:
+            KernelError: The kernel cannot be read; nothing was touched.
+        """
+        settings = tuple(Sysctl(name, value) for name, value in sorted(sysctls.items()))
+        part = NodePart("", "", Ruleset({}, {}), Routing("", (), (), (), (), settings), Addresses("", ()))
+        outcome = self._reach(part, partial(want_nothing, sysctls), report, dry_run=dry_run)
+        if self.records and not dry_run:
+            self.records.forget()
+        return outcome
+
+    def repeat(self, announced: Iterable[Announce]) -> None:
+        """Announces again what is still here; that a frame cannot be sent any more is nothing to fail for."""
+        with suppress(KernelError):
+            here = {(own.address.partition("/")[0], own.device) for own in self.kernel.list_addresses()}
+            for item in announced:
+                if (item.address, item.device) in here:
+                    self.kernel.announce(item.address, item.device)
+
+    def _reach(
+        self, part: NodePart, choose: Callable[[Live], Wanted], report: Callable[[str], None], *, dry_run: bool
+    ) -> Outcome:
+        kernel = self.kernel
+        record = self.records.load() if self.records else None
+        look = partial(observe, kernel, part, record.texts if record else {})
+        generation, made = kernel.generation(), kernel.commits()
+        live = look()
+        try:
+            wanted = choose(live)
+        except RefusedError as error:
+            return Outcome(REFUSED, f"refused, nothing was touched:\n{error}")
+        changes = difference(wanted, live)
+        if not changes:
+            self._remember(part, live, generation)
+            return Outcome(DONE, "nothing to do")
+        if dry_run:
+            for line in chain.from_iterable(change.lines() for change in changes):
+                report(line)
+            return Outcome(DIFFERS, "", len(changes))
+        try:
+            after = apply(kernel, wanted, live, look, report)
+        except ApplyFailedError as error:
+            return Outcome(FAILED, _failure(error))
+        self._remember(part, after, generation + kernel.commits() - made)
+        return _done(part, changes)
+
+    def _remember(self, part: NodePart, live: Live, generation: int) -> None:
+        """Keeps what now holds, unless somebody else's transactions came between ours."""
+        if self.records is not None and live.ruleset is not None and self.kernel.generation() == generation:
+            rules = chain.from_iterable(item.rules for item in live.ruleset.chains.values())
+            self.records.save(Record(generation, part.ruleset_text, {rule.comment: rule.text for rule in rules}))
+
+
+def _done(part: NodePart, changes: tuple[Change, ...]) -> Outcome:
+    steps = "step" if len(changes) == 1 else "steps"
+    announced = tuple(change for change in changes if isinstance(change, Announce))
+    return Outcome(DONE, f"done: {part.node or 'removed'}, {len(changes)} {steps}", len(changes), announced)
+
+
+def _failure(error: ApplyFailedError) -> str:
+    if not error.left:
+        return f"failed, and the node was put back as it was: {error}"
+    left = "\n".join(error.left)
+    return f"failed: {error}\nthe node was put back, except for what could not be undone:\n{left}"
