@@ -1,0 +1,156 @@
+"""Elements of a set or map as nf_tables tells them, to the text that nft would print. Pure.
+
+Only what our sets hold is understood: addresses, marks, interface names, ranges of them, verdicts. An element that has
+more, such as a comment or a timeout, is somebody's own, and for it libnftables is asked. Messages: linux/netfilter/
+nf_tables.h; how intervals are told: nft_set_rbtree.c (starts and ends) and nft_set_pipapo.c (a key and its end).
+"""
+
+import struct
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final, Literal
+
+from bundle.ruleset import format_range
+
+Elements = dict[str, str | None]
+"""Key to verdict, None in a set; both in the normal form of `bundle.ruleset`."""
+
+KEY: Final = 1  # NFTA_SET_ELEM_KEY
+_DATA: Final = 2
+_FLAGS: Final = 3
+_USERDATA: Final = 6
+_KEY_END: Final = 10
+_INTERVAL_END: Final = 1  # NFT_SET_ELEM_INTERVAL_END
+_OPEN: Final = bytes((1, 4, 1, 0, 0, 0))  # nft's own note on an interval that reaches to the last address
+_TYPE_MASK: Final = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
+_VERDICTS: Final = {-1: "continue", -2: "break", -3: "jump", -4: "goto", -5: "return", 0: "drop", 1: "accept"}
+_ATTRIBUTE: Final = struct.Struct("=HH")
+_LENGTHS: Final = {"ipv4_addr": 4, "ipv6_addr": 16, "mark": 4, "ifname": 16}
+
+
+class OddElementError(Exception):
+    """An element is more than this module understands."""
+
+
+def attributes(data: bytes, at: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Yields the netlink attributes in `data` from an offset on, as (type, value)."""
+    while at + 4 <= len(data):
+        length, number = _ATTRIBUTE.unpack_from(data, at)
+        if length < 4:  # noqa: PLR2004  # an attribute's own header
+            return
+        yield number & _TYPE_MASK, data[at + 4 : at + length]
+        at += (length + 3) & ~3
+
+
+def read(spec: str, lists: Iterable[bytes]) -> Elements:
+    """Reads lists of elements.
+
+    Args:
+        spec: Type and flags of the set, as in `bundle.ruleset.Set`.
+        lists: Values of `NFTA_SET_ELEM_LIST_ELEMENTS`, in any number.
+
+    Raises:
+        OddElementError: The type or an element is none of those that our sets have.
+    """
+    kind, _, flags = spec.partition("; ")
+    keys, _, value = kind.removeprefix("type ").partition(" : ")
+    parts = keys.split(" . ")
+    if value not in ("", "verdict") or flags not in ("", "flags interval") or not set(parts) <= _LENGTHS.keys():
+        raise OddElementError(spec)
+    if flags and len(parts) == 1:
+        return _intervals(parts[0], lists)
+    found: Elements = {}
+    verdicts: dict[bytes, str | None] = {}
+    # A mark is a number of the machine, which nft turns round where ranges have to be in order.
+    text = _v4 if parts == ["ipv4_addr"] else _text(parts, "big" if flags else sys.byteorder)
+    for data in lists:
+        _plain(data, text, verdicts, found)
+    return found
+
+
+def _plain(
+    data: bytes, text: Callable[[bytes, bytes], str], verdicts: dict[bytes, str | None], found: Elements
+) -> None:
+    """Reads elements that have a key, perhaps its end, and perhaps a verdict; there may be 150,000 of them."""
+    unpack = _ATTRIBUTE.unpack_from
+    at, size = 0, len(data)
+    while at < size:
+        length, _ = unpack(data, at)
+        place, end = at + 4, at + length
+        key, last, verdict = b"", b"", None
+        while place < end:
+            attribute, number = unpack(data, place)
+            number &= _TYPE_MASK
+            if number == KEY:
+                key = data[place + 8 : place + attribute]
+            elif number == _DATA:
+                value = data[place + 4 : place + attribute]
+                if value not in verdicts:
+                    verdicts[value] = _verdict(value)
+                verdict = verdicts[value]
+            elif number == _KEY_END:
+                last = data[place + 8 : place + attribute]
+            else:
+                raise OddElementError(f"attribute {number}")
+            place += (attribute + 3) & ~3
+        found[text(key, last)] = verdict
+        at += (length + 3) & ~3
+
+
+def _v4(key: bytes, _: bytes) -> str:
+    return "%d.%d.%d.%d" % tuple(key)  # noqa: UP031  # four times as quick as IPv4Address
+
+
+def _text(parts: list[str], order: Literal["big", "little"]) -> Callable[[bytes, bytes], str]:
+    def text(key: bytes, last: bytes) -> str:
+        found = []
+        at = 0
+        for part in parts:
+            length = _LENGTHS[part]
+            low, high = key[at : at + length], last[at : at + length] or key[at : at + length]
+            found.append(_item(part, low, high, order))
+            at += (length + 3) & ~3
+        return " . ".join(found)
+
+    return text
+
+
+def _item(kind: str, low: bytes, high: bytes, order: Literal["big", "little"]) -> str:
+    if kind == "ifname":
+        return f'"{low.rstrip(bytes(1)).decode()}"'
+    if kind == "mark":
+        return f"0x{int.from_bytes(low, order):08x}"
+    return format_range(ip_address(low), ip_address(high))
+
+
+def _intervals(kind: str, lists: Iterable[bytes]) -> Elements:
+    """Reads intervals that are told by their starts and, as elements of their own, what comes after their ends."""
+    edges: list[tuple[int, bool]] = []
+    for data in lists:
+        for _, element in attributes(data):
+            found = dict(attributes(element))
+            if not found.keys() <= {KEY, _FLAGS, _USERDATA} or found.get(_USERDATA, _OPEN) != _OPEN:
+                raise OddElementError(f"attributes {sorted(found)}")
+            flags = int.from_bytes(found.get(_FLAGS, b""), "big")
+            edges.append((int.from_bytes(dict(attributes(found[KEY]))[1], "big"), not flags & _INTERVAL_END))
+    address = IPv4Address if kind == "ipv4_addr" else IPv6Address
+    largest = (1 << 8 * _LENGTHS[kind]) - 1
+    elements: Elements = {}
+    start: int | None = None
+    for key, opens in sorted(edges):  # an end before a start at the same place
+        if start is not None:
+            elements[format_range(address(start), address(key - 1))] = None
+        start = key if opens else None
+    if start is not None:
+        elements[format_range(address(start), address(largest))] = None
+    return elements
+
+
+def _verdict(data: bytes) -> str:
+    parts = dict(attributes(dict(attributes(data)).get(2, b"")))  # NFTA_DATA_VERDICT
+    word = _VERDICTS.get(int.from_bytes(parts.get(1, b"\xff"), "big", signed=True))
+    if 1 not in parts or word is None:
+        raise OddElementError("no verdict")
+    chain = parts.get(2, b"").rstrip(b"\0").decode()
+    return f"{word} {chain}" if chain else word
