@@ -55,6 +55,17 @@ Clear of kube-proxy's 0x4000 and 0x8000, Cilium's 0x0f00 field, the AWS VPC CNI'
 0x30000, Tailscale's 0xff0000, and of the low bits of Calico's 0xffff0000, which it gives out from 0x10000 upwards.
 """
 
+
+def bound_bit(mark_mask: int) -> int:
+    """Returns the bit of the *connection* mark that says that our rules bound the connection to a source address.
+
+    The lowest bit of the packet mark's mask: who keeps clear of our bits of the packet mark, as all named above do, and
+    saves or restores marks under a mask of its own, keeps clear of it too. The other bits of the mask are ours in the
+    connection mark as well, and never written.
+    """
+    return mark_mask & -mark_mask
+
+
 PRIORITY_DECIDE: Final = -95
 """Just after destination NAT (`dstnat`, -100): a ClusterIP has become its backend, and the route is not yet chosen."""
 

@@ -35,6 +35,7 @@ class Packet:
         translated: Whether source NAT changed the connection's source.
         local: Whether the destination is an address of this node.
         related: Whether it is an ICMP error about the connection.
+        connection_mark: Mark of the connection; without meaning when connection tracking does not know it.
     """
 
     source: Address
@@ -48,6 +49,7 @@ class Packet:
     translated: bool = False
     local: bool = False
     related: bool = False
+    connection_mark: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"fib saddr \. oif type local", "own_source"),
         (r'(?P<which>[io]ifname) (?P<op>!= )?(?P<names>"[^"]+"|\{ "[^"]+"(?:, "[^"]+")* \})', "interface"),
         (rf"{_MASKED} (?P<op>==|!=) (?P<value>0x[0-9a-f]{{8}})", "mark"),
+        (r"ct mark & (?P<mask>0x[0-9a-f]{8}) (?P<op>==|!=) (?P<value>0x[0-9a-f]{8})", "connection_mark"),
+        (r"ct mark set ct mark \| (?P<value>0x[0-9a-f]{8})", "set_connection_mark"),
         (rf"{_MASKED} vmap @(?P<set>\S+)", "mark_map"),
         (rf"{_MASKED} \. ip6? saddr @(?P<set>\S+)", "mark_source"),
         (rf"{_MASKED} \. oifname @(?P<set>\S+)", "mark_interface"),
@@ -296,6 +300,27 @@ class Evaluator:
     def _on_mark(self, found: re.Match[str]) -> _Match:
         mask, value, equal = int(found["mask"], 16), int(found["value"], 16), found["op"] == "=="
         return lambda state: ((state.packet.mark & mask == value) == equal, "", None)
+
+    def _on_connection_mark(self, found: re.Match[str]) -> _Match:
+        mask, value, equal = int(found["mask"], 16), int(found["value"], 16), found["op"] == "=="
+
+        def match(state: _State) -> tuple[bool, str, str | None]:
+            packet = state.packet
+            known = packet.original_source is not None
+            return known and (packet.connection_mark & mask == value) == equal, "", None
+
+        return match
+
+    def _on_set_connection_mark(self, found: re.Match[str]) -> _Match:
+        bits = int(found["value"], 16)
+
+        def act(state: _State) -> tuple[bool, str, str | None]:
+            packet = state.packet
+            if packet.original_source is not None:
+                state.packet = replace(packet, connection_mark=packet.connection_mark | bits)
+            return packet.original_source is not None, "", None
+
+        return act
 
     def _on_set_mark(self, found: re.Match[str]) -> _Match:
         mask, value = int(found["mask"], 16), int(found["value"] or "0", 16)

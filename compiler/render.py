@@ -47,6 +47,7 @@ def render(plan: NodePlan) -> str:
         masquerades=any(item.masquerade for item in plan.translations),
         mask=_mark(plan.mark_mask),
         rest=_mark(plan.mark_mask ^ _ALL_BITS),
+        bound=_mark(names.bound_bit(plan.mark_mask)),
     )
     return seal(text)
 

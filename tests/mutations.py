@@ -156,6 +156,17 @@ def _rule(rule: str) -> Iterator[str]:
         (r"ct direction reply", "ct direction original"),
         (r"ct status snat ", ""),
         (r"jump decide", "jump ordinary"),
+        (r"ct direction original ct mark", "ct mark"),
+        (r"ct mark & 0x01000000 == 0x01000000", "ct mark & 0x01000000 != 0x01000000"),
+        (r"ct mark & 0x01000000 == 0x01000000", "ct mark & 0x02000000 == 0x02000000"),
+        (r"ct mark & 0x01000000 == 0x01000000", "ct mark & 0xff000000 == 0x01000000"),
+        (r"ct mark & 0x01000000 == 0x01000000", "ct mark & 0xff000000 != 0x00000000"),
+        (r"ct mark set ct mark \| 0x01000000", "ct mark set ct mark | 0x02000000"),
+        (r"ct mark set ct mark \| 0x01000000", "ct mark set ct mark | 0xff000000"),
+        (r"ct mark set ct mark \| 0x01000000", "ct mark set 0x01000000"),
+        (r"meta mark & 0xff000000 == 0x00000000 ct direction", "ct direction"),
+        (r"goto outdated", "goto ordinary"),
+        (r"goto outdated", "goto unproven"),
         (r"rt ip nexthop 169\S+", "rt ip nexthop 169.254.73.74"),
     ):
         changed = re.sub(pattern, replacement, rule, count=1)

@@ -16,6 +16,7 @@ WORKER_1_BACKEND = ip_address("10.111.11.5")
 OUTSIDE = ip_address("203.0.113.10")
 OTHER_POD = ip_address("10.111.12.5")
 VIRTUAL_IP = ip_address("172.18.18.242")
+BOUND = 0x01000000
 
 
 @cache
@@ -85,6 +86,29 @@ def test_a_gateway_lets_out_its_own_address_only() -> None:
     assert not leaves("egress-1", backend(**frontend, source=ip_address("10.111.11.6")))
 
 
+@pytest.mark.parametrize(("name", "source"), [("worker-1", "10.111.11.99"), ("egress-1", "172.18.18.242")])
+def test_a_connection_that_was_bound_does_not_leave_once_nothing_decides_it(name: str, source: str) -> None:
+    """By its own source on the worker, by the gateway's on the gateway: what connection tracking still makes of it."""
+    unselected = {"original_source": ip_address("10.111.11.99"), "source": ip_address(source), "iif": "wl1"}
+
+    assert not leaves(name, backend(**unselected, connection_mark=BOUND))
+    assert not leaves(name, backend(**unselected, connection_mark=0xFFFFFFFF))
+    assert leaves(name, backend(**unselected, connection_mark=0xFFFFFFFF ^ BOUND)), "other bits are others'"
+    assert leaves(name, backend(**unselected, connection_mark=BOUND, reply=True))
+    assert leaves(name, backend(**unselected, connection_mark=BOUND, destination=OTHER_POD))
+
+
+def test_a_connection_is_known_as_bound_from_its_first_packet_if_it_leaves_the_cluster_marked() -> None:
+    mark = mark_of("worker-1", "10.111.11.5")
+
+    def known(packet: Packet) -> int:
+        return node("worker-1").run("postrouting", packet).packet.connection_mark
+
+    assert known(backend(mark=mark, next_hop=ip_address("172.18.4.2"), connection_mark=0x11)) == BOUND | 0x11
+    assert known(backend(mark=mark, destination=OTHER_POD)) == 0
+    assert known(backend(source=ip_address("10.111.11.99"), original_source=ip_address("10.111.11.99"))) == 0
+
+
 def test_what_comes_from_another_node_for_no_gateway_stays() -> None:
     stranger = {"source": ip_address("10.111.11.99"), "original_source": ip_address("10.111.11.99")}
 
@@ -112,7 +136,7 @@ def test_a_masquerading_gateway_lets_no_address_of_another_gateway_out() -> None
     assert not leaves(name, backend(**{**gateway, "oif": "eth0"}, source=ip_address("172.18.4.1")), case)
 
 
-@pytest.mark.parametrize("chain", ["guard", "decide", "unproven", "ordinary"])
+@pytest.mark.parametrize("chain", ["guard", "decide", "unproven", "ordinary", "outdated"])
 def test_the_guard_is_what_keeps_them(chain: str) -> None:
     """Without it the cases above would leave: they can fail."""
     text = _without_nat("worker-1", "two-gateways")
@@ -123,6 +147,7 @@ def test_the_guard_is_what_keeps_them(chain: str) -> None:
         backend(next_hop=ip_address("172.18.4.254")),
         backend(mark=mark_of("worker-1", "10.111.11.5"), next_hop=ip_address("172.18.4.254")),
         backend(source=ip_address("10.111.12.9"), original_source=ip_address("10.111.12.9"), iif="eth0", oif="eth9"),
+        backend(source=ip_address("10.111.11.99"), original_source=ip_address("10.111.11.99"), connection_mark=BOUND),
     ]
 
     assert any(evaluator.run("postrouting", packet).accepted for packet in packets)

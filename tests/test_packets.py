@@ -1,6 +1,7 @@
 """The data path with real packets: a lab of namespaces, and an outside server that says which address it saw."""
 
 import io
+import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ def lab_of(case: str, masquerade: Masquerade = "nft") -> Iterator[tuple[str, Clu
     if (GOLDEN / case / "lab").is_dir():
         inputs.append(GOLDEN / case / "lab")
     cluster = cluster_of(*inputs)
-    name = f"t-{case[:8].rstrip('-')}"
+    name = f"t{os.getpid()}-{case[:8].rstrip('-')}"
     commands.up(cluster, name, masquerade, io.StringIO())
     try:
         yield name, cluster

@@ -51,6 +51,7 @@ ANSWER_HOOK: Final = f"type filter hook forward priority {names.PRIORITY_FORWARD
 _CONSTANT: Final = re.compile(r'"[^"]*"|0x[0-9a-f]+|[0-9]+(?:\.[0-9]+)+|[0-9a-f]*:[0-9a-f:]+')
 """A name in quotes, a mark, an address."""
 
+_ALL_BITS: Final = 0xFFFFFFFF
 _OUTSIDE: Final = "outside"  # the interface on which the masquerading gateway's packets leave
 _ELSEWHERE: Final = "elsewhere"
 _SOURCES: Final = ("local", "remote", "unselected", "foreign", "ours", "standby")
@@ -129,8 +130,9 @@ def check_skeleton(skeleton: Skeleton, world: World) -> str:
 
 def _strange_constant(skeleton: Skeleton, world: World) -> str:
     """Finds what no packet that is tried has: a rule that asks for it would never be seen to act."""
-    numbers = {"0x00000000", f"0x{world.mask:08x}", f"0x{world.mask ^ 0xFFFFFFFF:08x}"}
-    known = {*(f'"{name}"' for name in world.node_interfaces), *numbers, names.REPLY_NEXT_HOP}
+    numbers = (0, world.mask, world.mask ^ _ALL_BITS, names.bound_bit(world.mask))
+    texts = (f"0x{number:08x}" for number in numbers)
+    known = {*(f'"{name}"' for name in world.node_interfaces), *texts, names.REPLY_NEXT_HOP}
     for chain in skeleton:
         for rule in chain.rules:
             for constant in _CONSTANT.findall(rule.text):
@@ -157,6 +159,7 @@ class _Outcome:
 
     accepted: bool
     mark: int = 0
+    connection_mark: int = 0
     source: Address | None = None
     bound: bool = False
     masqueraded: bool = False
@@ -165,13 +168,14 @@ class _Outcome:
 _DROPPED: Final = _Outcome(accepted=False)
 
 
-def _passed(mark: int, source: Address, bound: bool = False, masqueraded: bool = False) -> _Outcome:
-    return _Outcome(accepted=True, mark=mark, source=source, bound=bound, masqueraded=masqueraded)
+def _passed(marks: tuple[int, int], source: Address, bound: bool = False, masqueraded: bool = False) -> _Outcome:
+    return _Outcome(True, *marks, source, bound, masqueraded)  # noqa: FBT003  # accepted
 
 
 def _outcome(result: Result) -> _Outcome:
     packet = result.packet
-    return _passed(packet.mark, packet.source, result.bound, result.masqueraded) if result.accepted else _DROPPED
+    marks = packet.mark, packet.connection_mark
+    return _passed(marks, packet.source, result.bound, result.masqueraded) if result.accepted else _DROPPED
 
 
 def _shift(mask: int) -> int:
@@ -192,7 +196,7 @@ class _Table:
     def __init__(self, skeleton: Skeleton, world: World, marks: Mapping[str, int]) -> None:
         self._chains = {chain.name: chain for chain in skeleton}
         self._elements: dict[str, dict[str, str | None]] = {name: {} for name in SPECS}
-        self._rest = world.mask ^ 0xFFFFFFFF
+        self._rest = world.mask ^ _ALL_BITS
         self._marks = {role: f"0x{mark:08x}" for role, mark in marks.items()}
 
     def make(self) -> Ruleset:
@@ -266,35 +270,51 @@ def _packets(world: World, marks: Mapping[str, int]) -> Iterator[tuple[str, Pack
         # As connection tracking has it: unknown, the packet's own, or from before a translation.
         pairs = [(s, o) for s, o in itertools.product(sources, origins) if o in (None, s) or s in sources[3:]]
         destinations = [address[name] for name in _DESTINATIONS]
-        for low, mark, pair, to in itertools.product((0, foreign), numbers, pairs, destinations):
-            yield from _before_routing(mark | low, *pair, to)
+        for others, mark, pair, to in itertools.product(_EITHER, numbers, pairs, destinations):
+            known = _ALL_BITS if others else 0
+            yield from _before_routing(mark | foreign * others, known, *pair, to)
         hops = [None, *(address[name] for name in _HOPS)]
         for mark, pair, to, hop in itertools.product(numbers, pairs, destinations, hops):
             # Of a marked packet only matters whether it stays inside.
             if mark == 0 or to in destinations[:2]:
-                yield from _after_routing(world, mark, foreign, *pair, to, hop)
+                yield from _after_routing(world, mark | foreign, 0, *pair, to, hop)
+        # Connections that we bound; and, of the connection's own source, what else others may have marked.
+        bound = names.bound_bit(world.mask)
+        for mark, (source, origin), to in itertools.product(numbers, pairs, destinations):
+            if origin is not None and (mark == 0 or to in destinations[:2]):
+                for known in (bound, bound ^ _ALL_BITS, _ALL_BITS)[: 3 if source == origin else 1]:
+                    yield from _after_routing(world, mark | foreign, known, source, origin, to, address["hop"])
         # Every further bit once, for a rule that overlooks it.
         for mark in strange[1:]:
-            yield from _before_routing(mark, address["local"], address["local"], address["away"])
+            yield from _before_routing(mark, 0, address["local"], address["local"], address["away"])
             yield from _after_routing(world, mark, 0, address["ours"], address["local"], address["away"], None)
 
 
-def _before_routing(mark: int, source: Address, origin: Address | None, to: Address) -> Iterator[tuple[str, Packet]]:
+def _before_routing(
+    mark: int, known: int, source: Address, origin: Address | None, to: Address
+) -> Iterator[tuple[str, Packet]]:
     for reply, local in itertools.product(_EITHER, _EITHER):
-        yield "prerouting", Packet(source, to, origin, reply=reply, mark=mark, iif=_ELSEWHERE, local=local)
+        yield "prerouting", Packet(source, to, origin, reply, mark, _ELSEWHERE, local=local, connection_mark=known)
         for related in _EITHER:
-            yield "output", Packet(source, to, origin, reply=reply, mark=mark, local=local, related=related)
+            packet = Packet(source, to, origin, reply, mark, local=local, related=related, connection_mark=known)
+            yield "output", packet
 
 
 def _after_routing(  # noqa: PLR0913, PLR0917  # the parts of a packet
-    world: World, mark: int, foreign: int, source: Address, origin: Address | None, to: Address, hop: Address | None
+    world: World,
+    mark: int,
+    known: int,
+    source: Address,
+    origin: Address | None,
+    to: Address,
+    hop: Address | None,
 ) -> Iterator[tuple[str, Packet]]:
-    yield "forward", Packet(source, to, origin, mark=mark, next_hop=hop)
+    yield "forward", Packet(source, to, origin, mark=mark, next_hop=hop, connection_mark=known)
     interfaces = itertools.product((*world.node_interfaces, _ELSEWHERE), (_OUTSIDE, _ELSEWHERE))
-    for (iif, oif), reply, translated, local in itertools.product(
-        interfaces, _EITHER, _EITHER, _EITHER[: 2 - bool(mark)]
-    ):
-        yield "postrouting", Packet(source, to, origin, reply, mark | foreign, iif, oif, hop, translated, local)
+    marked = bool(mark & world.mask)
+    for (iif, oif), reply, translated, local in itertools.product(interfaces, _EITHER, _EITHER, _EITHER[: 2 - marked]):
+        packet = Packet(source, to, origin, reply, mark, iif, oif, hop, translated, local, connection_mark=known)
+        yield "postrouting", packet
 
 
 class _Promise:
@@ -307,20 +327,20 @@ class _Promise:
     def keep(self, hook: str, packet: Packet) -> _Outcome:
         """Returns what must become of a packet at a hook."""
         family = Family(packet.source.version)
-        mark = packet.mark
+        mark, known = packet.mark, packet.connection_mark
         if hook == "forward":
             nowhere = self._world.answers and str(packet.next_hop) == names.REPLY_NEXT_HOP
-            return _DROPPED if nowhere else _passed(mark, packet.source)
+            return _DROPPED if nowhere else _passed((mark, known), packet.source)
         if hook == "prerouting":
             # Our bits of a mark that somebody else set mean nothing.
             mark &= ~self._world.mask
         if hook == "output" and (packet.reply or packet.original_source is None or not packet.related):
-            return _passed(mark, packet.source)
+            return _passed((mark, known), packet.source)
         if hook != "postrouting":
             decided = self._decide(packet, family)
             if decided is None:
                 return _DROPPED
-            return _passed(mark & ~self._world.mask | decided if decided else mark, packet.source)
+            return _passed((mark & ~self._world.mask | decided if decided else mark, known), packet.source)
         return self._leave(packet, family)
 
     def _is(self, address: Address | None, family: Family, *roles: str) -> bool:
@@ -346,10 +366,11 @@ class _Promise:
     def _leave(self, packet: Packet, family: Family) -> _Outcome:
         """After routing: source NAT for what is marked, then the guard."""
         source, translated, bound, masqueraded = packet.source, packet.translated, False, False
-        mark = packet.mark
+        mark, known = packet.mark, packet.connection_mark
         ours = mark & self._world.mask
         inside = self._is(packet.destination, family, "inside")
         if ours and not inside and not packet.reply and packet.original_source is not None:
+            known |= names.bound_bit(self._world.mask)
             if ours in (self._mark("here"), self._mark("standby")):
                 source = _address(family, "ours" if ours == self._mark("here") else "standby")
                 translated, bound = source != packet.source, True
@@ -364,14 +385,20 @@ class _Promise:
                 return _DROPPED
             if decided == 0:
                 passes = self._may_pass_unmarked(packet, family, inside)
-                return _passed(mark, source) if passes else _DROPPED
+                return _passed((mark, known), source) if passes else _DROPPED
             mark, ours = mark & ~self._world.mask | decided, decided
         if not (inside or self._may_leave(ours, packet, family, source, translated)):
             return _DROPPED
-        return _passed(mark, source, bound, masqueraded)
+        return _passed((mark, known), source, bound, masqueraded)
 
     def _may_pass_unmarked(self, packet: Packet, family: Family, inside: bool) -> bool:
-        """Nothing decides it; what comes from another node's workload must still not leave the cluster here."""
+        """Nothing decides it, and it may leave the cluster if it is not of a connection that was bound while one did.
+
+        Nor if it comes from another node's workload.
+        """
+        known = packet.original_source is not None and not packet.reply
+        if known and not inside and packet.connection_mark & names.bound_bit(self._world.mask):
+            return False
         from_node = not self._world.node_interfaces or packet.iif in self._world.node_interfaces
         pods = ("local", "remote", "unselected")
         stray = self._is(packet.original_source, family, *pods) or self._is(packet.source, family, *pods)
@@ -404,6 +431,7 @@ def _explain(hook: str, packet: Packet, expected: _Outcome, result: Result, mark
         f"to a destination that is {role(packet.destination)}",
         *(["a reply"] if packet.reply else []),
         *(["translated"] if packet.translated else []),
+        *([f"connection marked 0x{packet.connection_mark:08x}"] if packet.connection_mark else []),
         *([f"by next hop {role(packet.next_hop)}"] if packet.next_hop else []),
         *([f"in by {packet.iif}"] if packet.iif else []),
         *([f"out by {packet.oif}"] if packet.oif else []),
@@ -419,4 +447,5 @@ def _words(outcome: _Outcome, role: Callable[[Address | None], str], marked: Map
         return "be dropped"
     mark = next((name for number, name in marked.items() if outcome.mark & number == number), f"0x{outcome.mark:08x}")
     source = "that of the interface" if outcome.masqueraded else role(outcome.source)
-    return f"pass with source {source}, marked {mark}{', bound to it' if outcome.bound else ''}"
+    known = f", connection marked 0x{outcome.connection_mark:08x}" if outcome.connection_mark else ""
+    return f"pass with source {source}, marked {mark}{', bound to it' if outcome.bound else ''}{known}"

@@ -34,7 +34,7 @@ SCRAPS = (
     "\0", "\ufeff", "\u2028", "\x85", "\x0b", "\x1c", "\x1b[2J", "NaN", "-Infinity", "1e999", "0" * 50, "[" * 120,
     '{"a":' * 120, "kind: List\nitems:\n", '"kind": "List", ', "elements = { ", "flush set inet egressc ", "table ",
     "chain ", "set ", "map ", "type ", "comment ", "vmap @", "counter", " . ", " : ", "10.0.0.1-10.0.0.9", "::-::9",
-    "0x00000000", "jump ", "goto ", "snat ip to ", "meta mark & ", "ct direction reply ",
+    "0x00000000", "jump ", "goto ", "snat ip to ", "meta mark & ", "ct mark & ", "ct direction reply ",
 )  # fmt: skip
 
 

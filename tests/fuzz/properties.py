@@ -44,7 +44,7 @@ RULESET_LINE = re.compile(
     | \t\ttype\ [a-z0-9_ .:]+ | \t\tflags\ interval | \t\telements\ =\ \{
     | \t\t\t[0-9a-f.:/x-]+ (\ \.\ ([0-9a-f.:/-]+|"[A-Za-z0-9_.@+=-]{1,15}"))?      # elements
       (\ :\ (goto\ [a-z][A-Za-z0-9_.-]*|return))? ,?
-    | \t\t[a-z] [A-Za-z0-9 @.:=!&^{}",+_-]* \ comment\ "[0-9a-f]{12}"      # rules; the evaluator knows each
+    | \t\t[a-z] [A-Za-z0-9 @.:=!&|^{}",+_-]* \ comment\ "[0-9a-f]{12}"      # rules; the evaluator knows each
     """,
     re.VERBOSE,
 )
