@@ -24,6 +24,8 @@ def golden_rulesets() -> dict[str, Ruleset]:
 def with_bit(ruleset: Ruleset) -> Ruleset:
     """The ruleset, in which connections that our rules bind get the bit."""
     chain = ruleset.chains["translate"]
+    if any(rule.text.startswith("ct mark set") for rule in chain.rules):
+        return ruleset
     rule = Rule(f"ct mark set ct mark | 0x{BIT:08x}")
     marking = replace(chain, rules=(*chain.rules[:3], rule, *chain.rules[3:]))
     return replace(ruleset, chains={**ruleset.chains, "translate": marking})

@@ -75,6 +75,15 @@ def test_the_golden_rulesets_hold_every_fate() -> None:
     assert found == set(Fate)
 
 
+def test_an_address_comes_before_the_masquerade_that_stands_behind_it() -> None:
+    ruleset = golden_rulesets()["primary-ip/egress-1"]
+    rules = (Rule("snat ip to 172.18.18.1"), Rule('oifname "eth1" masquerade'))
+    both = replace(ruleset.chains["snat_egress-gw"], rules=rules)
+    decisions = Decisions(replace(ruleset, chains={**ruleset.chains, "snat_egress-gw": both}))
+
+    assert decisions.decide("10.111.11.5", "203.0.113.10") == Decision(Fate.TRANSLATED, address="172.18.18.1")
+
+
 def test_the_bit_is_that_of_the_rule_that_sets_it() -> None:
     ruleset = golden_rulesets()["dual-stack/egress-1"]
 
