@@ -70,7 +70,7 @@ class Decisions:
         """Reads a ruleset.
 
         Raises:
-            RulesetError: A chain that decides is not of the known shape.
+            RulesetError: A chain that decides is not of the known shape, or a set holds what is no address.
         """
         self._ruleset = ruleset
         self._classes: dict[str, dict[str, str]] = {}
@@ -102,6 +102,9 @@ class Decisions:
         Args:
             source: Address of the workload, in its usual form.
             destination: Address after destination NAT, of the same family.
+
+        Raises:
+            RulesetError: A range of the class is none; they are read when they are first asked for.
         """
         family = "6" if ":" in source else "4"
         target = number_of(destination)
@@ -189,21 +192,33 @@ def _bounds(text: str) -> tuple[int, int]:
         return number_of(low), number_of(high)
     network, slash, length = text.partition("/")
     first = number_of(network)
-    return first, first + (1 << (128 if ":" in text else 32) - int(length)) - 1 if slash else first
+    if not slash:
+        return first, first
+    width = 128 if ":" in text else 32
+    if not length.isdecimal() or int(length) > width:
+        raise RulesetError(f"{text[:80]!r} is no range of addresses")
+    return first, first + (1 << width - int(length)) - 1
 
 
 def number_of(address: str) -> int:
-    """Returns an address as a number."""
-    return int.from_bytes(inet_pton(_family(address), address), "big")
+    """Returns an address as a number.
+
+    Raises:
+        RulesetError: It is none.
+    """
+    return int.from_bytes(_packed(address), "big")
 
 
 def normal(address: str) -> str:
-    """Returns an address as the kernel's listings show it."""
-    return inet_ntop(_family(address), inet_pton(_family(address), address))
+    """Returns an address as the kernel's listings show it; raises as `number_of` does."""
+    return inet_ntop(AF_INET6 if ":" in address else AF_INET, _packed(address))
 
 
-def _family(address: str) -> int:
-    return AF_INET6 if ":" in address else AF_INET
+def _packed(address: str) -> bytes:
+    try:
+        return inet_pton(AF_INET6 if ":" in address else AF_INET, address)
+    except OSError:
+        raise RulesetError(f"{address[:80]!r} is no address") from None
 
 
 def _unknown(chain: Chain) -> RulesetError:

@@ -124,3 +124,12 @@ def test_a_verdict_that_leads_nowhere_is_refused() -> None:
 
     with pytest.raises(RulesetError, match="'goto nowhere' leads to no chain"):
         Decisions(replace(ruleset, sets={**ruleset.sets, "source4": changed}))
+
+
+@pytest.mark.parametrize("element", ["10.0.0.0/x", "host.example", "10.0.0.0-x", "10.0.0.0/33", ""])
+def test_an_element_that_is_no_address_is_refused(element: str) -> None:
+    ruleset = golden_rulesets()["primary-ip/egress-1"]
+    changed: Set = replace(ruleset.sets["cluster4"], elements={element: None})
+
+    with pytest.raises(RulesetError, match="is no"):
+        Decisions(replace(ruleset, sets={**ruleset.sets, "cluster4": changed}))
