@@ -83,8 +83,11 @@ class Kernel(Protocol):
     def delete_address(self, address: Address) -> None:
         """Deletes an address."""
 
-    def list_connections(self) -> Iterable[Connection]:
-        """Returns all connection tracking entries, everybody's, read as they are asked for; one may come twice."""
+    def list_connections(self, sources: Iterable[str] | None = None) -> Iterable[Connection]:
+        """Returns the connection tracking entries, everybody's, that these addresses opened; None for all.
+
+        They are read as they are asked for, and one may come twice.
+        """
 
     def delete_connections(self, connections: Iterable[Connection]) -> int:
         """Deletes exactly these entries, as they come; returns how many were still there."""
@@ -202,8 +205,8 @@ class LinuxKernel:
         with _netlink(f"ip address delete {address}", may_be_absent=True):
             self._ip.addr("del", **netlink.of_address(address, self._index))
 
-    def list_connections(self) -> Iterable[Connection]:  # noqa: D102
-        return conntrack.list_connections()
+    def list_connections(self, sources: Iterable[str] | None = None) -> Iterable[Connection]:  # noqa: D102
+        return conntrack.list_connections(sources)
 
     def delete_connections(self, connections: Iterable[Connection]) -> int:  # noqa: D102
         return conntrack.delete_connections(connections)

@@ -67,6 +67,7 @@ def main() -> int:
     decisions = _measured("read the ruleset", 1, lambda: Decisions(ruleset))
     count = arguments.entries
     _measured("list", count, lambda: deque(list_connections(), maxlen=0))
+    _measured("list of one source", 1, lambda: list(list_connections(workloads[:1])))
     found = _measured("list and decide", count, lambda: list(stale(decisions, _HELD, list_connections())))
     deleted = _measured("delete", len(found), lambda: delete_connections(found))
     return 0 if deleted == len(found) == count // 2 else 1
