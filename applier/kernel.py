@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from socket import AF_INET, AF_INET6
@@ -12,8 +12,9 @@ from typing import Protocol
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from applier import netlink, table
+from applier import conntrack, netlink, table
 from applier.announce import announce
+from applier.connections import Connection
 from applier.errors import KernelError
 from applier.model import Address, Route, Rule
 from applier.netfilter import Netfilter
@@ -93,6 +94,18 @@ class Kernel(Protocol):
 
     def delete_address(self, address: Address) -> None:
         """Deletes an address."""
+
+    def list_connections(self, sources: Iterable[str] | None = None) -> Iterable[Connection]:
+        """Returns the connection tracking entries, everybody's, that these addresses opened; None for all.
+
+        They are read as they are asked for, and one may come twice.
+        """
+
+    def delete_connections(self, connections: Iterable[Connection]) -> int:
+        """Deletes exactly these entries, as they come; returns how many were still there."""
+
+    def delete_bound_connections(self, bit: int) -> None:
+        """Deletes all entries with this bit in their connection mark; with bit 0 none."""
 
     def announce(self, address: str, device: str) -> None:
         """Tells the neighbours on the interface that the address, without a prefix length, is here."""
@@ -216,6 +229,15 @@ class LinuxKernel:
     def delete_address(self, address: Address) -> None:  # noqa: D102
         with _netlink(f"ip address delete {address}", may_be_absent=True):
             self._ip.addr("del", **netlink.of_address(address, self._index))
+
+    def list_connections(self, sources: Iterable[str] | None = None) -> Iterable[Connection]:  # noqa: D102
+        return conntrack.list_connections(sources)
+
+    def delete_connections(self, connections: Iterable[Connection]) -> int:  # noqa: D102
+        return conntrack.delete_connections(connections)
+
+    def delete_bound_connections(self, bit: int) -> None:  # noqa: D102
+        conntrack.delete_bound_connections(bit)
 
     def announce(self, address: str, device: str) -> None:  # noqa: D102
         router = self.read_sysctl(f"net/ipv6/conf/{device}/forwarding") == "1"

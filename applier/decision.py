@@ -1,0 +1,225 @@
+"""What a node's ruleset decides for a source and a destination, read from its text. Pure.
+
+Knows just the rules that carry the decision, in the words of `ruleset.nft` and of nft's listing alike. The compiler's
+evaluator reads all of a ruleset, for people; this reads what half a million connections are to be asked about.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from typing import cast
+
+from bundle.ruleset import Chain, Ruleset, RulesetError
+
+
+class Fate(Enum):
+    """What becomes of a new connection."""
+
+    INSIDE = "its destination is one that is never redirected"
+    ORDINARY = "no policy says anything, and it goes the node's ordinary way"
+    DROPPED = "it is dropped"
+    KEPT = "it is sent to a gateway node with the source that it has"
+    TRANSLATED = "it leaves here with the address of a gateway"
+    MASQUERADED = "it leaves here with the address of an interface"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A fate with what belongs to it.
+
+    Attributes:
+        fate: What becomes of the connection.
+        address: Its source address, if it is translated.
+        interface: The interface whose address it takes, if it is masqueraded.
+    """
+
+    fate: Fate
+    address: str = ""
+    interface: str = ""
+
+
+_INSIDE = Decision(Fate.INSIDE)
+_ORDINARY = Decision(Fate.ORDINARY)
+_DROPPED = Decision(Fate.DROPPED)
+_KEPT = Decision(Fate.KEPT)
+
+# `^` as the compiler writes it, `|` as nft lists it.
+_CLASS = re.compile(r"meta mark & 0x[0-9a-f]{8} [\^|] (0x[0-9a-f]{8}) \. (ip6?) daddr vmap @route([46])")
+_MARK = re.compile(r"counter meta mark set meta mark & 0x[0-9a-f]{8} [\^|] (0x[0-9a-f]{8})")
+_SNAT = re.compile(r"snat (ip6?) to ([0-9a-f.:]+)")
+_MASQUERADE = re.compile(r'oifname "([^"]+)" masquerade')
+_BOUND = re.compile(r"ct mark set ct mark \| (0x[0-9a-f]{8})")
+_DROPS = ("counter drop", "fib daddr type local return")
+_VERSIONS = {"ip": "4", "ip6": "6"}
+
+_Targets = dict[str, Decision]  # by address family, `4` or `6`
+
+
+class Decisions:
+    """A node's ruleset, as far as it decides.
+
+    Attributes:
+        bit: The bit of the connection mark that says that our rules bound a connection; 0 if there is none.
+        owned: Source addresses of gateways, which no connection gets by masquerading.
+    """
+
+    def __init__(self, ruleset: Ruleset) -> None:
+        """Reads a ruleset.
+
+        Raises:
+            RulesetError: A chain that decides is not of the known shape, or a set holds what is no address.
+        """
+        self._ruleset = ruleset
+        self._classes: dict[str, dict[str, str]] = {}
+        self._verdicts: dict[str, _Targets] = {"return": {"4": _ORDINARY, "6": _ORDINARY}}
+        self._sources = {family: self._elements(f"source{family}") for family in "46"}
+        self._cluster = {family: _Intervals((key, "") for key in self._elements(f"cluster{family}")) for family in "46"}
+        self._rows: dict[str, dict[str, list[tuple[str, str]]]] = {}
+        self._routes: dict[tuple[str, str], _Intervals] = {}
+        self.owned = frozenset(normal(key) for family in "46" for key in self._elements(f"owned{family}"))
+        self.bit = self._bit()
+        for family in "46":
+            for verdict in set(self._sources[family].values()):
+                self._classes[verdict] = self._class(self._chain(verdict))
+            rows: dict[str, list[tuple[str, str]]] = {}
+            for key, verdict in self._elements(f"route{family}").items():
+                number, _, destinations = key.partition(" . ")
+                rows.setdefault(number, []).append((destinations, verdict))
+                if verdict not in self._verdicts:
+                    self._verdicts[verdict] = self._targets(self._chain(verdict))
+            self._rows[family] = rows
+
+    def knows(self, source: str) -> bool:
+        """Returns whether the ruleset decides for this source address."""
+        return source in self._sources["6" if ":" in source else "4"]
+
+    def decide(self, source: str, destination: str) -> Decision:
+        """Returns what becomes of a new connection.
+
+        Args:
+            source: Address of the workload, in its usual form.
+            destination: Address after destination NAT, of the same family.
+
+        Raises:
+            RulesetError: A range of the class is none; they are read when they are first asked for.
+        """
+        family = "6" if ":" in source else "4"
+        target = number_of(destination)
+        if self._cluster[family].find(target) is not None:
+            return _INSIDE
+        verdict = self._sources[family].get(source)
+        if verdict is None:
+            return _ORDINARY
+        number = self._classes[verdict].get(family, "")
+        routes = self._routes.get((family, number))
+        if routes is None:
+            routes = self._routes[family, number] = _Intervals(self._rows[family].get(number, ()))
+        found = routes.find(target)
+        return _DROPPED if found is None else self._verdicts[found][family]
+
+    def _elements(self, name: str) -> Mapping[str, str]:
+        item = self._ruleset.sets.get(name)
+        # A map's elements all have a value, and those of a set are asked for by their keys only.
+        return cast("Mapping[str, str]", item.elements) if item else {}
+
+    def _chain(self, verdict: str) -> Chain:
+        chain = self._ruleset.chains.get(verdict.removeprefix("goto "))
+        if chain is None:
+            raise RulesetError(f"the verdict {verdict!r} leads to no chain")
+        return chain
+
+    def _bit(self) -> int:
+        chain = self._ruleset.chains.get("translate")
+        found = [match for rule in (chain.rules if chain else ()) if (match := _BOUND.search(rule.text))]
+        return int(found[0][1], 16) if found else 0
+
+    def _class(self, chain: Chain) -> dict[str, str]:
+        """Reads the number of a class for each family."""
+        *lookups, last = (rule.text for rule in chain.rules) if chain.rules else ("",)
+        matches = [_CLASS.fullmatch(text) for text in lookups]
+        found = {match[3]: match[1] for match in matches if match and _VERSIONS[match[2]] == match[3]}
+        if len(found) != len(lookups) or last != "counter drop":
+            raise _unknown(chain)
+        return found
+
+    def _targets(self, chain: Chain) -> _Targets:
+        texts = [rule.text for rule in chain.rules]
+        if texts and texts[-1] == "counter drop" and all(text in _DROPS for text in texts):
+            return {"4": _DROPPED, "6": _DROPPED}
+        match = _MARK.fullmatch(texts[0]) if len(texts) == 1 else None
+        if match is None:
+            raise _unknown(chain)
+        translation = self._elements("translation").get(match[1])
+        return {"4": _KEPT, "6": _KEPT} if translation is None else self._translation(self._chain(translation))
+
+    def _translation(self, chain: Chain) -> _Targets:
+        # A family for which the chain does nothing has no source address that the guard would let out.
+        found: _Targets = {}
+        for text in (rule.text for rule in chain.rules):
+            if match := _SNAT.fullmatch(text):
+                found.setdefault(_VERSIONS[match[1]], Decision(Fate.TRANSLATED, address=normal(match[2])))
+            elif match := _MASQUERADE.fullmatch(text):
+                for family in "46":
+                    found.setdefault(family, Decision(Fate.MASQUERADED, interface=match[1]))
+            else:
+                raise _unknown(chain)
+        return {"4": _DROPPED, "6": _DROPPED} | found
+
+
+class _Intervals:
+    """Ranges that do not overlap, each with a value."""
+
+    def __init__(self, items: Iterable[tuple[str, str]]) -> None:
+        rows = sorted((*_bounds(text), value) for text, value in items)
+        self._lows = [row[0] for row in rows]
+        self._rows = rows
+
+    def find(self, number: int) -> str | None:
+        index = bisect_right(self._lows, number) - 1
+        if index < 0:
+            return None
+        _, high, value = self._rows[index]
+        return value if number <= high else None
+
+
+def _bounds(text: str) -> tuple[int, int]:
+    """Returns the first and the last address of `low-high`, `network/length` or an address."""
+    low, dash, high = text.partition("-")
+    if dash:
+        return number_of(low), number_of(high)
+    network, slash, length = text.partition("/")
+    first = number_of(network)
+    if not slash:
+        return first, first
+    width = 128 if ":" in text else 32
+    if not length.isdecimal() or int(length) > width:
+        raise RulesetError(f"{text[:80]!r} is no range of addresses")
+    return first, first + (1 << width - int(length)) - 1
+
+
+def number_of(address: str) -> int:
+    """Returns an address as a number.
+
+    Raises:
+        RulesetError: It is none.
+    """
+    return int.from_bytes(_packed(address), "big")
+
+
+def normal(address: str) -> str:
+    """Returns an address as the kernel's listings show it; raises as `number_of` does."""
+    return inet_ntop(AF_INET6 if ":" in address else AF_INET, _packed(address))
+
+
+def _packed(address: str) -> bytes:
+    try:
+        return inet_pton(AF_INET6 if ":" in address else AF_INET, address)
+    except OSError:
+        raise RulesetError(f"{address[:80]!r} is no address") from None
+
+
+def _unknown(chain: Chain) -> RulesetError:
+    return RulesetError(f"chain {chain.name} is not of a known shape: {'; '.join(rule.text for rule in chain.rules)}")
