@@ -24,11 +24,16 @@ from applier.change import (
     Settle,
     Wait,
 )
+from applier.connections import stale
+from applier.decision import Decisions
 from applier.difference import difference
 from applier.errors import KernelError
 from applier.kernel import Kernel
+from applier.late import bar_late_replies
 from applier.model import Live, Wanted
+from applier.script import TABLE
 from applier.want import want_back
+from bundle.ruleset import RulesetError, parse
 
 _ROUNDS = 3  # a setting taken back can move others with it, which the next round takes back
 
@@ -144,13 +149,20 @@ def _perform(kernel: Kernel, change: Change, wanted: Wanted) -> None:  # noqa: C
             kernel.announce(address, device)
         case Settle(sources):
             _settle(kernel, wanted, sources)
-        case Forget():
-            _forget(kernel)
+        case Forget(bit):
+            kernel.delete_bound_connections(bit)
 
 
 def _settle(kernel: Kernel, wanted: Wanted, sources: frozenset[str] | None) -> None:
-    pass
-
-
-def _forget(kernel: Kernel) -> None:
-    pass
+    # Of a large map the ruleset may hold only what differs, which is enough when only that is asked for.
+    whole = wanted.ruleset if sources is not None or not wanted.ruleset_text else parse(wanted.ruleset_text, TABLE)
+    if whole is None:
+        return
+    try:
+        decisions = Decisions(whole)
+    except RulesetError:
+        return  # not of ours, so there is no connection that it has bound
+    found = tuple(stale(decisions, kernel.list_addresses(), kernel.list_connections(sources)))
+    if bar := bar_late_replies(found):
+        kernel.run_nft(bar)
+    kernel.delete_connections(found)

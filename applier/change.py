@@ -165,11 +165,13 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """Makes connection tracking forget all connections that our rules have bound."""
+    """Makes connection tracking forget all connections that our rules have bound, which have this bit in their mark."""
+
+    bit: int
 
     def lines(self) -> Iterator[str]:
         """Returns the step for people."""
-        yield "conntrack delete what our rules have bound"
+        yield f"conntrack delete -m 0x{self.bit:08x}/0x{self.bit:08x}"
 
 
 Change = (

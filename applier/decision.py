@@ -80,7 +80,7 @@ class Decisions:
         self._rows: dict[str, dict[str, list[tuple[str, str]]]] = {}
         self._routes: dict[tuple[str, str], _Intervals] = {}
         self.owned = frozenset(normal(key) for family in "46" for key in self._elements(f"owned{family}"))
-        self.bit = self._bit()
+        self.bit = bound_bit(ruleset)
         for family in "46":
             for verdict in set(self._sources[family].values()):
                 self._classes[verdict] = self._class(self._chain(verdict))
@@ -131,11 +131,6 @@ class Decisions:
             raise RulesetError(f"the verdict {verdict!r} leads to no chain")
         return chain
 
-    def _bit(self) -> int:
-        chain = self._ruleset.chains.get("translate")
-        found = [match for rule in (chain.rules if chain else ()) if (match := _BOUND.search(rule.text))]
-        return int(found[0][1], 16) if found else 0
-
     def _class(self, chain: Chain) -> dict[str, str]:
         """Reads the number of a class for each family."""
         *lookups, last = (rule.text for rule in chain.rules) if chain.rules else ("",)
@@ -167,6 +162,13 @@ class Decisions:
             else:
                 raise _unknown(chain)
         return {"4": _DROPPED, "6": _DROPPED} | found
+
+
+def bound_bit(ruleset: Ruleset) -> int:
+    """Returns the bit of the connection mark by which a ruleset marks what it binds; 0 if there is none."""
+    chain = ruleset.chains.get("translate")
+    found = [match for rule in (chain.rules if chain else ()) if (match := _BOUND.search(rule.text))]
+    return int(found[0][1], 16) if found else 0
 
 
 class _Intervals:

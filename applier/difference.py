@@ -24,6 +24,7 @@ from applier.change import (
     Settle,
     Wait,
 )
+from applier.decision import bound_bit
 from applier.model import Address, Live, Route, Wanted
 from applier.script import BEGIN, END, SOURCES, TABLE, quarantine, script, standstill
 from bundle.ruleset import Ruleset, Set
@@ -70,7 +71,8 @@ def _taking_away(live: Ruleset) -> Iterator[Change]:
     """Returns the steps that end all decisions; a connection that was bound by them must not outlive them."""
     if stop := standstill(live):
         yield RunNft(stop)
-    yield Forget()
+    if bit := bound_bit(live):
+        yield Forget(bit)
     yield RunNft(f"delete table {TABLE}\n")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from applier.kernel import Kernel
+from applier.late import OBJECTS
 from applier.model import Live
 from applier.script import UNSETTLED, unmask
 from bundle.directory import NodePart
@@ -67,8 +68,13 @@ def observe(kernel: Kernel, part: NodePart, texts: Mapping[str, str]) -> Live:
 
 
 def settled(ruleset: Ruleset) -> Ruleset:
-    """Returns the ruleset without the marker of an apply that is not finished."""
-    return replace(ruleset, sets={name: item for name, item in ruleset.sets.items() if name != UNSETTLED})
+    """Returns the ruleset without what an apply puts beside the plan: its marker, and the bar of late replies."""
+    beside = {("set", UNSETTLED), *OBJECTS}
+    return replace(
+        ruleset,
+        chains={name: chain for name, chain in ruleset.chains.items() if ("chain", name) not in beside},
+        sets={name: item for name, item in ruleset.sets.items() if ("set", name) not in beside},
+    )
 
 
 def _rivals(listing: str, ours: Ruleset) -> Iterator[str]:
