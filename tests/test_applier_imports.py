@@ -9,5 +9,5 @@ def test_the_applier_loads_nothing_of_the_compiler() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
 
-    assert {"applier", "bundle", "pyroute2", "nftables"} <= loaded
-    assert not loaded & {"compiler", "lab", "jinja2", "pydantic", "yaml"}
+    assert {"applier", "bundle", "pyroute2"} <= loaded
+    assert not loaded & {"compiler", "lab", "jinja2", "nftables", "pydantic", "yaml"}

@@ -114,7 +114,7 @@ TABLES = {"bundle": BUNDLE, "compiler": COMPILER}
 OUTSIDE = {
     "bundle": set[str](),
     "compiler": {"bundle", "pydantic", "jinja2", "yaml"},
-    "applier": {"bundle", "pyroute2", "nftables"},
+    "applier": {"bundle", "pyroute2"},
 }
 EXCEPTIONS = {"compiler.cli": {"lab.cli"}}
 
@@ -231,8 +231,8 @@ def test_package_imports_only_the_packages_below_it(module: str) -> None:
     assert foreign == EXCEPTIONS.get(module, set())
 
 
-def test_nftables_is_imported_in_one_place() -> None:
-    assert [name for name in MODULES if any(top(found) == "nftables" for found in imports(name))] == ["applier.nft"]
+def test_libnftables_is_asked_in_one_place() -> None:
+    assert [name for name in MODULES if "applier.libnftables" in imports(name)] == ["applier.nft"]
 
 
 @pytest.mark.parametrize("package", ["jinja2", "yaml"])
@@ -247,10 +247,10 @@ def test_parsers_and_templates_stay_in_their_stages(package: str) -> None:
 @pytest.mark.parametrize(
     ("start", "unwanted"),
     [
-        ("import bundle.directory", ("pydantic", "jinja2", "yaml", "pyroute2", "nftables", "compiler", "applier")),
+        ("import bundle.directory", ("pydantic", "jinja2", "yaml", "pyroute2", "compiler", "applier")),
         ("import applier.cli", ("pydantic", "jinja2", "yaml", "compiler", "lab")),
-        ("import compiler.cli", ("pydantic", "jinja2", "yaml", "pyroute2", "nftables", "applier")),
-        ("import compiler.commands", ("pyroute2", "nftables", "applier", "lab")),
+        ("import compiler.cli", ("pydantic", "jinja2", "yaml", "pyroute2", "applier")),
+        ("import compiler.commands", ("pyroute2", "applier", "lab")),
     ],
 )
 def test_importing_loads_only_what_is_needed(start: str, unwanted: tuple[str, ...]) -> None:
