@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import GOLDEN
+from conftest import GOLDEN, ROOT
 from kernel_fixtures import Netns, netns
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -140,6 +140,17 @@ def test_metrics_are_what_prometheus_reads() -> None:
     }
 
     assert expected == samples(render(METRICS))
+
+
+def test_the_documentation_names_every_metric_and_no_other() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+
+    named = set(re.findall(r"`(egressc_\w+)", text))
+    asked = set(re.findall(r"\b(egressc_\w+)\b", text))
+
+    made = {name for name, _ in samples(render(METRICS))}
+    assert made == named
+    assert made == asked
 
 
 def test_what_is_not_known_is_not_told() -> None:
