@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format golden schemas proof fuzz bench system clean
+.PHONY: help demo test check format golden schemas proof fuzz bench applier system clean
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +41,12 @@ proof: $(STAMP) ## Hold the compiler against its reference on 20,000 generated c
 	@$(RUN)/python tests/proof.py $(PROOF_ARGS)
 	@EGRESSC_EVERY_MUTANT=1 $(RUN)/pytest -q tests/test_verify.py -k harm
 
-bench: $(STAMP) ## Measure compile and verify at three sizes, the largest with 5,000 nodes and 50,000 workloads.
+bench: $(STAMP) ## Measure compile and verify at three sizes, up to 5,000 nodes and 50,000 workloads, and the applier's start.
 	@$(RUN)/python -m bench.verify
+	@$(RUN)/python -m bench.start
+
+applier: $(STAMP) ## Build dist/egressc-node.pyz, the one file that a node needs; PYTHON is the nodes' version.
+	@$(RUN)/python -m deploy.pyz dist/egressc-node.pyz
 
 system:
 	@PYTHON=$(PYTHON) sh .ci/system

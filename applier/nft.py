@@ -36,13 +36,7 @@ class Nft:
         Raises:
             KernelError: It cannot be listed.
         """
-        # Of the listings that leave the elements out, nft 1.0.6 has only this one not read them either.
-        self._nft.set_terse_output(True)
-        try:
-            text = self.run(f"list ruleset {TABLE_FAMILY}")
-        finally:
-            self._nft.set_terse_output(False)
-        lines = text.splitlines(keepends=True)
+        lines = self._list_terse().splitlines(keepends=True)
         if (first := f"table {TABLE} {{\n") not in lines:
             return None
         start = lines.index(first)
@@ -63,3 +57,24 @@ class Nft:
             KernelError: They cannot be listed.
         """
         return self.run("list chains")
+
+    def list_counters(self) -> str:
+        """Returns a listing with counters and without elements, in which our table is, if there is one.
+
+        Raises:
+            KernelError: It cannot be listed.
+        """
+        self._nft.set_stateless_output(False)
+        try:
+            return self._list_terse()
+        finally:
+            self._nft.set_stateless_output(True)
+
+    def _list_terse(self) -> str:
+        # Of the listings that leave the elements out, only this one does not make nft 1.0.6 read them either: with
+        # 150,000 of them `list table` takes seconds, terse or not, and this a millisecond.
+        self._nft.set_terse_output(True)
+        try:
+            return self.run(f"list ruleset {TABLE_FAMILY}")
+        finally:
+            self._nft.set_terse_output(False)

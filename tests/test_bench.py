@@ -17,6 +17,15 @@ def test_a_small_cluster_is_compiled_and_verified() -> None:
     assert [line.split()[4] for line in done.stdout.splitlines()[1:]] == ["compile", "verify"]
 
 
+def test_the_start_of_the_applier_is_measured() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.start", "1"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "egressc-node.pyz apply" in done.stdout
+
+
 def test_the_same_numbers_give_the_same_cluster() -> None:
     size = Size(nodes=4, workloads=9, policies=3, gateways=2, gateway_nodes=3)
 

@@ -1,0 +1,1 @@
+"""What brings egressc onto nodes: the program for nodes, and units for systemd."""
