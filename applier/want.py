@@ -8,7 +8,8 @@ from applier.model import DEFAULT, Address, Live, Route, Rule, Wanted
 from bundle.directory import NodePart
 from bundle.model import Address as PlannedAddress
 
-_KEEPS_ADDRESS_PROTOCOL = (5, 18)
+KEEPS_ADDRESS_PROTOCOL = (5, 18)
+"""First release of Linux that keeps the protocol number of an address, by which a virtual IP of ours is known again."""
 
 
 def want(part: NodePart, live: Live) -> Wanted:
@@ -91,7 +92,7 @@ def _reasons(part: NodePart, live: Live) -> Iterator[str]:
         yield f"a route that is not ours stands in table {route.table}, which is planned for us: {route}"
     for address in live.foreign_addresses:
         yield f"the virtual IP {address.address} is already on {address.device}, and not by us; remove it there"
-    if part.addresses.addresses and _version(live.release) < _KEEPS_ADDRESS_PROTOCOL:
+    if part.addresses.addresses and version(live.release) < KEEPS_ADDRESS_PROTOCOL:
         yield (
             f"Linux {live.release} does not keep the protocol number of an address, by which a virtual IP of ours is "
             "known again; run Linux 5.18 or newer on gateway nodes, or use the mode of the node's own address"
@@ -100,9 +101,10 @@ def _reasons(part: NodePart, live: Live) -> Iterator[str]:
     yield from _bad_sysctls(part, live.sysctls)
 
 
-def _version(release: str) -> tuple[int, ...]:
+def version(release: str) -> tuple[int, ...]:
+    """Returns a kernel's version from its release; one that is new enough if it does not begin with a version."""
     numbers = re.match(r"(\d+)\.(\d+)", release)
-    return (int(numbers[1]), int(numbers[2])) if numbers else _KEEPS_ADDRESS_PROTOCOL
+    return (int(numbers[1]), int(numbers[2])) if numbers else KEEPS_ADDRESS_PROTOCOL
 
 
 def _missing_devices(part: NodePart, live: Live) -> Iterator[str]:
