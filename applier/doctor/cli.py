@@ -12,8 +12,8 @@ from typing import Final, TextIO, get_args
 from applier.doctor.codes import CODES
 from applier.doctor.daemons import check_daemons
 from applier.doctor.facts import Facts
-from applier.doctor.gather import gather, gather_without_libnftables
-from applier.doctor.node import check_node
+from applier.doctor.gather import gather, gather_means
+from applier.doctor.node import can_look, check_means, check_node
 from applier.doctor.others import check_others
 from applier.doctor.ours import ours
 from applier.doctor.plan import check_plan
@@ -21,7 +21,6 @@ from applier.doctor.pods import check_pods
 from applier.errors import KernelError
 from applier.kernel import LinuxKernel
 from applier.netns import entered
-from applier.nft import library_fault
 from bundle.checkup import Check, Checkup, Level
 from bundle.directory import BundleError, NodePart, open_bundle
 from bundle.text import json_text, printable, printable_lines
@@ -89,9 +88,10 @@ def examine(facts: Facts, part: NodePart | None) -> Iterator[Check]:
 
 
 def _checks(facts: Facts, part: NodePart | None) -> Iterator[Check]:
+    yield from check_means(facts)
+    if not can_look(facts):
+        return
     yield from check_node(facts)
-    if facts.libnftables:
-        return  # nothing else is known
     yield from check_others(facts, ours(part))
     yield from check_daemons(facts)
     yield from check_pods(facts, part)
@@ -102,9 +102,8 @@ def _checks(facts: Facts, part: NodePart | None) -> Iterator[Check]:
 def _look(part: NodePart | None, netns: str | None) -> Facts:
     with ExitStack() as stack:
         stack.enter_context(entered(netns))
-        if fault := library_fault():
-            return gather_without_libnftables(fault)
-        return gather(stack.enter_context(closing(LinuxKernel())), part)
+        means = gather_means()
+        return gather(stack.enter_context(closing(LinuxKernel())), part, means) if can_look(means) else means
 
 
 def _lines(checks: tuple[Check, ...], node: str | None) -> Iterator[str]:

@@ -61,15 +61,15 @@ def cni_plugin(texts: Iterable[str]) -> str | None:
     return "" if seen else None
 
 
-def cilium(runtime_config: str | None, node_config: str | None) -> Cilium:
+def cilium(runtime_config: str, node_config: str) -> Cilium:
     """Reads what Cilium's agent leaves on a node.
 
     Args:
-        runtime_config: `agent-runtime-config.json`; None if there is none.
-        node_config: `node_config.h`; None if there is none.
+        runtime_config: `agent-runtime-config.json`; empty if there is none.
+        node_config: `node_config.h`; empty if there is none.
     """
-    found = dict(_fields(runtime_config or "")) if runtime_config else {}
-    defines = set(_CILIUM_DEFINE.findall(node_config or ""))
+    found = dict(_fields(runtime_config))
+    defines = set(_CILIUM_DEFINE.findall(node_config))
     legacy, masquerades = found.get("EnableHostLegacyRouting"), found.get("EnableBPFMasquerade")
     host_routing = None if legacy is None else not legacy
     if "ENABLE_HOST_ROUTING" in defines:

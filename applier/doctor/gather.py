@@ -15,7 +15,7 @@ from applier.doctor.listing import iptables, is_iptables, merged, nft_table
 from applier.doctor.plan import targets, wayless
 from applier.errors import KernelError
 from applier.kernel import Kernel
-from applier.nft import Nft, dry_run
+from applier.nft import Nft, dry_run, library_fault
 from applier.probe import TIMEOUT, probe
 from bundle.directory import NodePart
 
@@ -32,24 +32,28 @@ _SYSTEMD = ("etc", "run", "usr/local/lib", "usr/lib")  # in order of precedence
 _PATIENCE = 10  # seconds for iptables-save
 
 
-def gather(kernel: Kernel, part: NodePart | None, root: Path = Path("/")) -> Facts:
+def gather_means() -> Facts:
+    """Reads only whether there are the means to read more."""
+    return Facts(os.uname().release, _capabilities(), library_fault())
+
+
+def gather(kernel: Kernel, part: NodePart | None, means: Facts, root: Path = Path("/")) -> Facts:
     """Reads all that the checks need.
 
     Args:
         kernel: Of the network namespace to look at, which this thread is in.
         part: The node's part of a bundle, if there is one: its interfaces, next hops and addresses are looked at too.
+        means: What `gather_means` returned.
         root: Where the node's files are.
 
     Raises:
         KernelError: The kernel cannot be read.
     """
-    failed = {feature: said for feature, parts in FEATURES.items() if (said := dry_run(script(parts)))}
     ways = {address: kernel.find_device(address) for address in wayless(part)} if part else {}
     devices = kernel.list_devices()
-    return Facts(
-        release=kernel.release(),
-        capabilities=_capabilities(),
-        failed_features=failed,
+    return replace(
+        means,
+        failed_features={feature: said for feature, parts in FEATURES.items() if (said := dry_run(script(parts)))},
         sysctls={name: kernel.read_sysctl(name) for name in _sysctls(kernel, part)},
         sysctls_writable=os.access("/proc/sys/net/ipv4/ip_forward", os.W_OK),
         rules=kernel.list_rules(),
@@ -65,11 +69,6 @@ def gather(kernel: Kernel, part: NodePart | None, root: Path = Path("/")) -> Fac
         cilium=_cilium(root, devices),
         answers=probe(targets(part, ways), TIMEOUT) if part else {},
     )
-
-
-def gather_without_libnftables(fault: str) -> Facts:
-    """Returns the little that is known where libnftables cannot be loaded, and with it nothing can be asked."""
-    return Facts(release=os.uname().release, capabilities=_capabilities(), libnftables=fault)
 
 
 def _capabilities() -> frozenset[int]:

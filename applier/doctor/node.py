@@ -6,15 +6,31 @@ from applier.doctor.facts import Facts
 from applier.want import KEEPS_ADDRESS_PROTOCOL, version
 from bundle.checkup import Check
 
-_CAPABILITIES = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW"}
+NET_ADMIN = 12
+"""Number of CAP_NET_ADMIN."""
+
+_CAPABILITIES = {NET_ADMIN: "CAP_NET_ADMIN", 13: "CAP_NET_RAW"}
 _FULL = 80  # per cent of connection tracking's table; at 100 it drops new connections
+
+
+def check_means(facts: Facts) -> Iterator[Check]:
+    """Yields whether there are the means to do anything, even to look further; see `can_look`."""
+    yield _release(facts)
+    yield _capabilities(facts)
+    if facts.libnftables:
+        yield Check("libnftables", "blocks", facts.libnftables, "install the package libnftables1")
+    else:
+        yield Check("libnftables", "ok", "libnftables is there", None)
+
+
+def can_look(facts: Facts) -> bool:
+    """Returns whether anything else can be known of the node."""
+    return NET_ADMIN in facts.capabilities and not facts.libnftables
 
 
 def check_node(facts: Facts) -> Iterator[Check]:
     """Yields what there is to say of the kernel."""
-    yield from _release(facts)
-    yield from _capabilities(facts)
-    yield from _nft(facts)
+    yield from _features(facts)
     yield from _forwarding(facts)
     yield from _reverse_path(facts)
     yield from _conntrack(facts)
@@ -29,35 +45,29 @@ def check_node(facts: Facts) -> Iterator[Check]:
         )
 
 
-def _release(facts: Facts) -> Iterator[Check]:
+def _release(facts: Facts) -> Check:
     if version(facts.release) < KEEPS_ADDRESS_PROTOCOL:
-        yield Check(
+        return Check(
             "kernel-release",
             "warning",
             f"Linux {facts.release} does not keep the protocol number of an address, which virtual IPs need",
             "run Linux 5.18 or newer on gateway nodes, or use the mode of the node's own address",
         )
-    else:
-        yield Check("kernel-release", "ok", f"Linux {facts.release}", None)
+    return Check("kernel-release", "ok", f"Linux {facts.release}", None)
 
 
-def _capabilities(facts: Facts) -> Iterator[Check]:
+def _capabilities(facts: Facts) -> Check:
     if missing := [name for number, name in _CAPABILITIES.items() if number not in facts.capabilities]:
-        yield Check(
+        return Check(
             "capabilities",
             "blocks",
             f"this process lacks {' and '.join(missing)}",
             "run it as root, or in a unit or container that has them",
         )
-    else:
-        yield Check("capabilities", "ok", "CAP_NET_ADMIN and CAP_NET_RAW are in effect", None)
+    return Check("capabilities", "ok", "CAP_NET_ADMIN and CAP_NET_RAW are in effect", None)
 
 
-def _nft(facts: Facts) -> Iterator[Check]:
-    if facts.libnftables:
-        yield Check("libnftables", "blocks", facts.libnftables, "install the package libnftables1")
-        return
-    yield Check("libnftables", "ok", "libnftables is there", None)
+def _features(facts: Facts) -> Iterator[Check]:
     for feature, said in facts.failed_features.items():
         yield Check(
             "nft-features",

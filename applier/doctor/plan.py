@@ -191,6 +191,6 @@ def _answered(facts: Facts, part: NodePart) -> Iterator[Check]:
             yield Check(
                 "virtual-ip-answered",
                 "info",
-                f"another node of the gateway has the virtual IP {host(address)}: {', '.join(sorted(macs))} on {device}",
+                f"a node of its gateway has the virtual IP {host(address)}: {', '.join(sorted(macs))} on {device}",
                 "apply the bundle there too, so that it gives the address up",
             )
