@@ -68,6 +68,7 @@ def host(address: PlannedAddress | Address) -> str:
 
 def _interfaces(facts: Facts, part: NodePart) -> Iterator[Check]:
     named = {route.device for route in part.routing.routes} | {item.interface for item in part.addresses.addresses}
+    named |= {_interface_of(setting.name) for setting in part.routing.sysctls}
     down = {device for (_, device), answer in facts.answers.items() if answer.fault == "down"}
     for device in sorted(device for device in named if device):
         if device not in facts.devices:
@@ -99,22 +100,32 @@ def _ipv6(facts: Facts, part: NodePart) -> Iterator[Check]:
 
 
 def _sysctls(facts: Facts, part: NodePart) -> Iterator[Check]:
+    differ = []
     for setting in part.routing.sysctls:
         value = facts.sysctls.get(setting.name)
-        if value is None:
+        if value is None and _interface_of(setting.name) in {None, *facts.devices}:  # a missing interface was told
             yield Check(
                 "plan-sysctls",
                 "blocks",
                 f"the plan names the setting {setting.name}, which this kernel does not have",
-                "compile again with a new snapshot of the cluster",
+                "run a kernel that has it, or compile with the egressc that fits this one",
             )
-        elif value != " ".join(setting.value.split()):
-            yield Check(
-                "plan-sysctls",
-                "info",
-                f"{setting.name} is {value}, the plan wants {setting.value}",
-                "an apply sets it; nothing in /etc/sysctl.d must set it back",
-            )
+        elif value is not None and value != " ".join(setting.value.split()):
+            differ.append(f"{setting.name} is {value} and not {setting.value}")
+    if differ:
+        yield Check(
+            "plan-sysctls",
+            "info",
+            f"kernel settings differ from the plan: {', '.join(differ)}",
+            "an apply sets them; nothing in /etc/sysctl.d must set them back",
+        )
+
+
+def _interface_of(setting: str) -> str | None:
+    """Returns the interface that a setting is of; None for one of all, and for what new ones get."""
+    parts = setting.split("/")
+    name = parts[3] if parts[0] == "net" and parts[2:3] in (["conf"], ["neigh"]) and len(parts) > 4 else None  # noqa: PLR2004  # net/FAMILY/conf/NAME/SETTING
+    return None if name in {"all", "default"} else name
 
 
 def _next_hops(facts: Facts, part: NodePart) -> Iterator[Check]:
