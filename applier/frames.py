@@ -23,6 +23,7 @@ _NOBODY = bytes(6)
 _ALL_NODES = IPv6Address("ff02::1")
 _ROUTER = 0x80000000
 _OVERRIDE = 0x20000000
+_SOURCE_LINK_ADDRESS = 1  # option of a solicitation
 _TARGET_LINK_ADDRESS = 2  # option of an advertisement
 _ETHERNET_HEADER = 14
 _IPV6_HEADER = 40
@@ -41,9 +42,10 @@ def gratuitous_arp(address: IPv4Address, mac: bytes) -> tuple[bytes, ...]:
     )
 
 
-def arp_probe(address: IPv4Address, mac: bytes) -> bytes:
-    """Returns the question who has `address`, in the form of RFC 5227 that teaches nobody a wrong answer."""
-    return _arp(_REQUEST, mac, (mac, bytes(4)), (_NOBODY, address.packed))
+def arp_request(address: IPv4Address, mac: bytes, source: IPv4Address | None) -> bytes:
+    """Returns the question who has `address`, from `source`; without one it is the probe of RFC 5227."""
+    sender = source.packed if source else bytes(4)
+    return _arp(_REQUEST, mac, (mac, sender), (_NOBODY, address.packed))
 
 
 def unsolicited_advertisement(address: IPv6Address, mac: bytes, *, router: bool) -> bytes:
@@ -53,10 +55,11 @@ def unsolicited_advertisement(address: IPv6Address, mac: bytes, *, router: bool)
     return _discovery(NEIGHBOUR_ADVERTISEMENT, flags, (address, option), mac, (address, _ALL_NODES))
 
 
-def solicitation(address: IPv6Address, mac: bytes) -> bytes:
-    """Returns the question who has `address`, as duplicate address detection asks it: it teaches nobody anything."""
+def solicitation(address: IPv6Address, mac: bytes, source: IPv6Address | None) -> bytes:
+    """Returns the question who has `address`, from `source`; without one it is that of duplicate address detection."""
     group = IPv6Address(b"\xff\x02" + bytes(9) + b"\x01\xff" + address.packed[13:])
-    return _discovery(NEIGHBOUR_SOLICITATION, 0, (address, b""), mac, (IPv6Address("::"), group))
+    option = bytes((_SOURCE_LINK_ADDRESS, 1)) + mac if source else b""
+    return _discovery(NEIGHBOUR_SOLICITATION, 0, (address, option), mac, (source or IPv6Address("::"), group))
 
 
 def holder(frame: bytes) -> tuple[IPv4Address | IPv6Address, bytes] | None:

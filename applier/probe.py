@@ -1,7 +1,9 @@
-"""Asks links who has an address, and teaches nobody anything by asking: all addresses at once, in a tenth of a second.
+"""Asks links who has an address, and teaches nobody anything wrong by it: all at once, in an eighth of a second.
 
-What is asked is what duplicate address detection asks (RFC 5227, RFC 4862), so that no neighbour learns a wrong MAC and
-an address may be asked for before it is bound here.
+An address that is to be bound here is asked for in the form of duplicate address detection (RFC 5227, RFC 4862): no
+neighbour learns anything of it, and whoever has the address answers, whatever its routes say of us. An address of a
+machine that is known to be there is asked for as any neighbour asks: a machine that is just starting would take the
+other form for a second machine with its address, and give it up.
 """
 
 import ctypes
@@ -15,9 +17,10 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from fcntl import ioctl
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 from typing import Final, Literal
 
-from applier.frames import ARP, ICMPV6, IPV6, NEIGHBOUR_ADVERTISEMENT, arp_probe, holder, solicitation
+from applier.frames import ARP, ICMPV6, IPV6, NEIGHBOUR_ADVERTISEMENT, arp_request, holder, solicitation
 
 Target = tuple[IPv4Address | IPv6Address, str]
 """An address, and the interface on whose link it is asked for."""
@@ -33,6 +36,9 @@ _SENDS = 3  # a lost frame would look like an address that nobody has
 _ETHERNET = 1  # ARPHRD_ETHER
 _GET_FLAGS = 0x8913  # SIOCGIFFLAGS
 _GET_MAC = 0x8927  # SIOCGIFHWADDR
+_GET_ADDRESS = 0x8915  # SIOCGIFADDR
+_LINK_SCOPE = 0x20
+_NOT_TO_ASK_FROM = 0x68  # IFA_F_TENTATIVE, IFA_F_DEPRECATED, IFA_F_DADFAILED
 _UP = 0x1
 _RUNNING = 0x40
 _NO_ARP = 0x80
@@ -54,17 +60,20 @@ class Answer:
     fault: Fault | None = None
 
 
-def probe(targets: Iterable[Target], timeout: float = TIMEOUT, *, early: bool = False) -> Mapping[Target, Answer]:
+def probe(
+    targets: Iterable[Target], timeout: float = TIMEOUT, *, neighbours: Iterable[Target] = (), early: bool = False
+) -> Mapping[Target, Answer]:
     """Asks for all addresses at once and collects who answers.
 
     Args:
-        targets: Addresses with the interfaces on whose links to ask.
+        targets: Addresses that nobody should have, with the interfaces on whose links to ask.
         timeout: Seconds to listen, in which each question is sent three times.
+        neighbours: The same for addresses that machines are known to have, to learn their MACs.
         early: Whether to return as soon as every question has an answer; a second machine that has an address too
             would be missed then.
 
     Returns:
-        Every target with its answer.
+        Every target and neighbour with its answer.
 
     Raises:
         OSError: The kernel does not let us listen, for a reason that is none of `Fault`.
@@ -72,13 +81,15 @@ def probe(targets: Iterable[Target], timeout: float = TIMEOUT, *, early: bool = 
     answers: dict[Target, Answer] = {}
     with ExitStack() as stack:
         links: dict[tuple[str, int], _Link | Fault] = {}
-        for address, device in dict.fromkeys(targets):
+        known = dict.fromkeys(neighbours)
+        for address, device in dict.fromkeys((*targets, *known)):
             place = (device, address.version)
             if place not in links:
                 links[place] = _open(stack, *place)
             link = links[place]
             if isinstance(link, _Link):
                 link.heard[address] = set()
+                link.known.update({address} if (address, device) in known else ())
             else:
                 answers[address, device] = Answer(fault=link)
         open_links = tuple(link for link in links.values() if isinstance(link, _Link))
@@ -97,21 +108,27 @@ class _Link:
     socket: socket.socket
     mac: bytes
     own: frozenset[bytes]
+    source: IPv4Address | IPv6Address | None
     heard: dict[IPv4Address | IPv6Address, set[str]] = field(default_factory=dict)
+    known: set[IPv4Address | IPv6Address] = field(default_factory=set)
     fault: Fault | None = None
 
     def send(self) -> None:
         for address in self.heard:
-            frame = (
-                arp_probe(address, self.mac) if isinstance(address, IPv4Address) else solicitation(address, self.mac)
-            )
             try:
-                self.socket.send(frame)
+                self.socket.send(self._question(address))
             except OSError as error:
                 if error.errno in _GONE:
                     self.fault = "down"
                 elif error.errno != errno.ENOBUFS:  # a full queue, which the next sending may find emptier
                     raise
+
+    def _question(self, address: IPv4Address | IPv6Address) -> bytes:
+        # With the address as its own source it would be an announcement that we have it.
+        source = self.source if address in self.known and address != self.source else None
+        if isinstance(address, IPv4Address):
+            return arp_request(address, self.mac, source if isinstance(source, IPv4Address) else None)
+        return solicitation(address, self.mac, source if isinstance(source, IPv6Address) else None)
 
     def receive(self) -> None:
         for frame in self._frames():
@@ -177,13 +194,35 @@ def _open(stack: ExitStack, device: str, version: int) -> _Link | Fault:
     _, _, _, kind, mac = link.getsockname()
     if kind != _ETHERNET or flags & _NO_ARP:
         return "not-ethernet"
-    return _Link(device, link, mac, frozenset(_own_macs(link)))
+    source = _own_ipv4(link, device) if version == 4 else _own_ipv6(device)  # noqa: PLR2004  # IPv4
+    return _Link(device, link, mac, frozenset(_own_macs(link)), source)
 
 
 def _flags(link: socket.socket, device: str) -> int:
     request = struct.pack("16sH22x", device.encode()[:15], 0)
     flags: int = struct.unpack_from("16xH", ioctl(link, _GET_FLAGS, request))[0]
     return flags
+
+
+def _own_ipv4(link: socket.socket, device: str) -> IPv4Address | None:
+    try:
+        reply = ioctl(link, _GET_ADDRESS, struct.pack("16sH22x", device.encode()[:15], socket.AF_INET))
+    except OSError:  # it has none
+        return None
+    return IPv4Address(reply[20:24])
+
+
+def _own_ipv6(device: str) -> IPv6Address | None:
+    """Returns an address of ours to ask from, the link-local one if there is one."""
+    try:
+        lines = Path("/proc/thread-self/net/if_inet6").read_text("ascii").splitlines()
+    except OSError:  # IPv6 is turned off
+        return None
+    found = []
+    for address, _, _, scope, flags, name in map(str.split, lines):
+        if name == device and not int(flags, 16) & _NOT_TO_ASK_FROM:
+            found.append((int(scope, 16) != _LINK_SCOPE, IPv6Address(bytes.fromhex(address))))
+    return min(found)[1] if found else None
 
 
 def _own_macs(link: socket.socket) -> Iterator[bytes]:

@@ -26,11 +26,14 @@ class Link:
     def mac(self, device: str) -> str:
         return run(["ip", "netns", "exec", self.neighbour, "cat", f"/sys/class/net/{device}/address"]).strip()
 
-    def probe(self, *targets: str, timeout: float = 0.3, early: bool = False) -> dict[str, Answer]:
+    def probe(self, *targets: str, timeout: float = 0.3, early: bool = False, known: bool = False) -> dict[str, Answer]:
         """Asks for each `ADDRESS@DEVICE`."""
         asked = {target: of(target) for target in targets}
         with entered(self.node.name):
-            answers = probe(asked.values(), timeout, early=early)
+            if known:
+                answers = probe([], timeout, neighbours=asked.values(), early=early)
+            else:
+                answers = probe(asked.values(), timeout, early=early)
         assert set(answers) == set(asked.values())
         return {text: answers[target] for text, target in asked.items()}
 
@@ -69,8 +72,11 @@ def link(netns: Netns) -> Iterator[Link]:
         run(["ip", "netns", "delete", neighbour])
 
 
-def test_who_has_an_address_answers_in_both_families_and_on_several_links(link: Link) -> None:
-    found = link.probe("10.7.0.2@eth2", "fd00:7::2@eth2", "10.8.0.2@eth3")
+@pytest.mark.parametrize("known", [False, True], ids=["nobody should have it", "somebody is known to have it"])
+@pytest.mark.parametrize("own", ["", "address add 10.7.0.1/24 dev eth2"])
+def test_who_has_an_address_answers_in_both_families_and_on_several_links(link: Link, own: str, known: bool) -> None:
+    run(["ip", "-n", link.node.name, "-batch", "-"], own)
+    found = link.probe("10.7.0.2@eth2", "fd00:7::2@eth2", "10.8.0.2@eth3", known=known)
 
     assert found == {
         "10.7.0.2@eth2": Answer(frozenset({link.mac("eth2")})),
@@ -106,6 +112,28 @@ def test_asking_teaches_the_neighbour_nothing(link: Link) -> None:
     known = run(["ip", "-n", link.neighbour, "neighbour", "show", "dev", "eth2"])
     own = link.node.run("cat /sys/class/net/eth2/address").strip()
     assert own not in known
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_only_a_machine_that_is_known_may_be_just_starting(link: Link, known: bool) -> None:
+    starting = ["ip", "netns", "exec", link.neighbour, "sh", "-c"]
+    run([*starting, "echo 50 > /proc/sys/net/ipv6/conf/eth2/dad_transmits; ip address add fd00:7::3/64 dev eth2"])
+    run(["ip", "-n", link.node.name, "address", "add", "fd00:7::1/64", "dev", "eth2", "nodad"])
+
+    link.probe("fd00:7::3@eth2", known=known)
+
+    given_up = "dadfailed" in run(["ip", "-n", link.neighbour, "address", "show", "dev", "eth2"])
+    assert given_up == (not known)
+
+
+def test_asking_for_an_address_of_our_own_does_not_announce_it(link: Link) -> None:
+    run(["ip", "-n", link.node.name, "address", "add", "10.7.0.9/24", "dev", "eth2"])
+    stale = ["lladdr", "02:00:00:00:00:01", "nud", "stale", "dev", "eth2"]
+    run(["ip", "-n", link.neighbour, "neighbour", "add", "10.7.0.9", *stale])
+
+    link.probe("10.7.0.9@eth2", known=True)
+
+    assert "10.7.0.9 lladdr 02:00:00:00:00:01" in run(["ip", "-n", link.neighbour, "neighbour", "show", "dev", "eth2"])
 
 
 def test_an_address_of_our_own_is_nobody_elses(netns: Netns) -> None:

@@ -12,11 +12,11 @@ from applier.doctor import files
 from applier.doctor.facts import Cilium, Facts, Others
 from applier.doctor.features import FEATURES, script
 from applier.doctor.listing import iptables, is_iptables, merged, nft_table
-from applier.doctor.plan import targets, wayless
+from applier.doctor.plan import neighbours, virtual_ips, wayless
 from applier.errors import KernelError
 from applier.kernel import Kernel
 from applier.nft import Nft, dry_run, library_fault
-from applier.probe import TIMEOUT, probe
+from applier.probe import probe
 from bundle.directory import NodePart
 
 _SYSCTLS = (
@@ -67,7 +67,7 @@ def gather(kernel: Kernel, part: NodePart | None, means: Facts, root: Path = Pat
         unmanaged=files.leaves_unmanaged(_network_manager(root)),
         cni=files.cni_plugin(_texts(sorted((root / "etc/cni/net.d").glob("*.conf*")))),
         cilium=_cilium(root, devices),
-        answers=probe(targets(part, ways), TIMEOUT) if part else {},
+        answers=probe(virtual_ips(part, ways), neighbours=neighbours(part, ways)) if part else {},
     )
 
 

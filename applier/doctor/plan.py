@@ -1,6 +1,6 @@
 """Checks of what a node's part of a bundle expects of the node and of its neighbours. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 
 from applier.doctor.facts import Facts
@@ -19,7 +19,7 @@ def check_plan(facts: Facts, part: NodePart) -> Iterator[Check]:
     """Yields what there is to say of what the plan expects.
 
     Args:
-        facts: What is known of the node, with the answers to `targets`.
+        facts: What is known of the node, with the answers for `virtual_ips` and `neighbours`.
         part: Its part of a bundle.
     """
     for code, fine, found in (
@@ -33,19 +33,25 @@ def check_plan(facts: Facts, part: NodePart) -> Iterator[Check]:
         yield from tuple(found) or (Check(code, "ok", fine, None),)
 
 
-def targets(part: NodePart, ways: dict[str, str | None]) -> Iterator[Target]:
-    """Yields whom to ask for: the plan's next hops, its virtual IPs, and those who may answer for these.
+def virtual_ips(part: NodePart, ways: Mapping[str, str | None]) -> Iterator[Target]:
+    """Yields the plan's virtual IPs, each with the interface where it goes.
 
     Args:
         part: The node's part of a bundle.
         ways: Address without a planned interface to the interface of the node's own route to it.
     """
+    for address in part.addresses.addresses:
+        if device := address.interface or ways.get(host(address)):
+            yield ip_address(host(address)), device
+
+
+def neighbours(part: NodePart, ways: Mapping[str, str | None]) -> Iterator[Target]:
+    """Yields the plan's next hops, and the nodes that may answer for its virtual IPs; arguments as above."""
     for route in part.routing.routes:
         if route.gateway and (device := route.device or ways.get(route.gateway)):
             yield ip_address(route.gateway), device
     for address in part.addresses.addresses:
         if device := address.interface or ways.get(host(address)):
-            yield ip_address(host(address)), device
             yield from ((ip_address(peer), device) for peer in peers_of(address))
 
 
