@@ -123,6 +123,13 @@ def test_the_kernel_takes_each_feature_and_keeps_nothing_of_it(netns: Netns, fea
     assert (said, netns.run("nft list ruleset")) == ("", "")
 
 
+@pytest.mark.parametrize("feature", FEATURES)
+def test_no_packet_meets_a_chain_that_is_only_tried(feature: str) -> None:
+    text = script(FEATURES[feature])
+
+    assert " hook " not in text or text.splitlines()[1] == "flags dormant"
+
+
 def test_what_is_tried_is_what_rulesets_use() -> None:
     rulesets = "\n".join(path.read_text() for path in GOLDEN.glob("*/expected/nodes/*/ruleset.nft"))
     tried = words("\n".join(part for parts in FEATURES.values() for part in parts))

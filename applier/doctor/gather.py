@@ -11,7 +11,7 @@ from typing import Literal
 from applier.doctor import files
 from applier.doctor.facts import Cilium, Facts, Others
 from applier.doctor.features import FEATURES, script
-from applier.doctor.listing import iptables, is_iptables, merged, nft_table
+from applier.doctor.listing import iptables, merged, nft_table
 from applier.doctor.plan import neighbours, virtual_ips, wayless
 from applier.errors import KernelError
 from applier.kernel import Kernel
@@ -87,7 +87,7 @@ def _sysctls(kernel: Kernel, part: NodePart | None) -> Iterator[str]:
 
 def _others() -> Others:
     nft = Nft()
-    tables: list[tuple[str, Others]] = []
+    tables: list[Others] = []
     unreadable: list[str] = []
     untold = False
     for name, listing in nft.list_others():
@@ -95,7 +95,7 @@ def _others() -> Others:
             unreadable.append(f"table {name} cannot be listed: {listing}")
         else:
             others, opaque = nft_table(name, listing)
-            tables.append((name, others))
+            tables.append(others)
             untold |= opaque
     saved: list[Others] = []
     # Asked only where there is something to tell: a program that loads modules would change the node.
@@ -103,9 +103,7 @@ def _others() -> Others:
         saved += _saved("nft", unreadable)
     if _read(Path("/proc/thread-self/net/ip_tables_names")) or _read(Path("/proc/thread-self/net/ip6_tables_names")):
         saved += _saved("legacy", unreadable)
-    if untold and not unreadable:  # what iptables told, nft need not tell again
-        tables = [(name, replace(others, marks=()) if is_iptables(name) else others) for name, others in tables]
-    return merged((*(others for _, others in tables), *saved, Others(unreadable=tuple(unreadable))))
+    return merged((*tables, *saved, Others(unreadable=tuple(unreadable))))
 
 
 def _saved(variant: str, unreadable: list[str]) -> Iterator[Others]:

@@ -1,7 +1,6 @@
 """Listings of others' packet filters, of nft and of iptables, to what concerns us of them. Pure."""
 
 import json
-import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ _HOOKS = {
     "POSTROUTING": "postrouting",
 }
 _DESTINATION_NAT = -100
-_IPTABLES = re.compile(r"ip6? (?:raw|mangle|nat|filter|security)")
 
 
 @dataclass(slots=True)
@@ -71,7 +69,7 @@ class _Table:
 
 
 def merged(parts: Iterable[Others]) -> Others:
-    """Returns several as one."""
+    """Returns several as one; what nft and iptables tell alike is there once."""
     parts = tuple(parts)
     return Others(
         tuple(dict.fromkeys(chain for part in parts for chain in part.chains)),
@@ -79,11 +77,6 @@ def merged(parts: Iterable[Others]) -> Others:
         tuple(name for part in parts for name in part.flowtables),
         tuple(line for part in parts for line in part.unreadable),
     )
-
-
-def is_iptables(table: str) -> bool:
-    """Returns whether a table, by family and name, is one that iptables uses; `iptables-save` tells all of it."""
-    return _IPTABLES.fullmatch(table) is not None
 
 
 def nft_table(name: str, listing: str) -> tuple[Others, bool]:
