@@ -34,7 +34,9 @@ FEATURES: Final = {
         "chain c { goto target; }",
     ),
     "setting bits of the packet mark": ("chain a { counter meta mark set meta mark & 0x00ffffff ^ 0x01000000; }",),
-    "setting bits of the connection mark": ("chain a { ct mark set ct mark | 0x01000000; }",),
+    "setting and seeing bits of the connection mark": (
+        "chain a { ct mark set ct mark | 0x01000000; ct mark & 0x01000000 == 0x01000000 drop; }",
+    ),
     "looking up a source address in a verdict map": (
         _SETS,
         "chain a { ip saddr vmap @sources; ip6 saddr vmap @sources6; }",

@@ -39,9 +39,9 @@ def check_node(facts: Facts) -> Iterator[Check]:
     else:
         yield Check(
             "sysctls-writable",
-            "blocks",
-            "/proc/sys/net cannot be written",
-            "mount it writable where the applier runs, or set what the plan wants beforehand",
+            "warning",
+            "/proc/sys/net cannot be written, so an apply that has to change a setting fails",
+            "mount it writable where the applier runs, or set beforehand what the plan wants",
         )
 
 

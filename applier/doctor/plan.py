@@ -121,9 +121,11 @@ def _sysctls(facts: Facts, part: NodePart) -> Iterator[Check]:
     if differ:
         yield Check(
             "plan-sysctls",
-            "info",
+            "info" if facts.sysctls_writable else "blocks",
             f"kernel settings differ from the plan: {', '.join(differ)}",
-            "an apply sets them; nothing in /etc/sysctl.d must set them back",
+            "an apply sets them; nothing in /etc/sysctl.d must set them back"
+            if facts.sysctls_writable
+            else "set them, since an apply cannot: /proc/sys/net is not writable here",
         )
 
 
