@@ -268,6 +268,7 @@ def test_the_files_of_a_node_are_read(netns: Netns, tmp_path: Path) -> None:
         "usr/lib/systemd/networkd.conf.d/50-x.conf": "[Network]\nManageForeignRoutingPolicyRules=yes\n",
         "etc/systemd/networkd.conf.d/50-x.conf": "[Network]\nManageForeignRoutingPolicyRules=no\n",
         "etc/NetworkManager/conf.d/calico.conf": "[keyfile]\nunmanaged-devices=interface-name:cali*\n",
+        "etc/cni/net.d/05-x.conflist.cilium_bak": '{"type": "macvlan"}',
         "etc/cni/net.d/10-flannel.conflist": '{"plugins": [{"type": "flannel"}]}',
         "etc/cni/net.d/99-other.conf": '{"type": "macvlan"}',
         "proc/7/comm": "systemd-network\n",

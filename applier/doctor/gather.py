@@ -65,7 +65,7 @@ def gather(kernel: Kernel, part: NodePart | None, means: Facts, root: Path = Pat
         processes=frozenset(_processes(root)),
         networkd=files.settings(_networkd(root), "Network"),
         unmanaged=files.leaves_unmanaged(_network_manager(root)),
-        cni=files.cni_plugin(_texts(sorted((root / "etc/cni/net.d").glob("*.conf*")))),
+        cni=files.cni_plugin(_cni(root)),
         cilium=_cilium(root, devices),
         answers=probe(virtual_ips(part, ways), neighbours=neighbours(part, ways)) if part else {},
     )
@@ -142,6 +142,12 @@ def _network_manager(root: Path) -> Iterator[str]:
     for folder in ("etc", "run", "usr/lib"):
         home = root / folder / "NetworkManager"
         yield from _texts((home / "NetworkManager.conf", *sorted((home / "conf.d").glob("*.conf"))))
+
+
+def _cni(root: Path) -> Iterator[str]:
+    # Cilium keeps others' files beside its own under another ending, which nobody reads.
+    home = root / "etc/cni/net.d"
+    yield from _texts(sorted(path for path in home.glob("*") if path.suffix in {".conf", ".conflist", ".json"}))
 
 
 def _cilium(root: Path, devices: tuple[str, ...]) -> Cilium | None:
