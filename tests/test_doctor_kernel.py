@@ -22,7 +22,7 @@ from applier.doctor.features import FEATURES, script
 from applier.doctor.gather import gather, gather_means
 from applier.kernel import LinuxKernel
 from applier.netns import entered
-from applier.nft import dry_run
+from applier.trial import dry_run
 from compiler.cli import main
 from compiler.schema import ENTRIES
 
@@ -167,7 +167,7 @@ def test_a_node_that_was_applied_has_no_blocker(doctor: Doctor) -> None:
     status, levels = doctor.run(state_a())
 
     assert (status, blocking(levels)) == (0, set())
-    assert levels["plan-sysctls"] == levels["ip-forward"] == levels["rule-marks"] == ["ok"]
+    assert levels["plan-sysctls"] == levels["ip-forward"] == levels["rule-marks"] == levels["packet-mark"] == ["ok"]
 
 
 @IPTABLES

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from applier.doctor.facts import EVERY_BIT, BaseChain, Cilium, MarkUse, Place
+from applier.doctor.facts import EVERY_BIT, BaseChain, Cilium, MarkUse, Others, Place
 from applier.doctor.files import cilium, cni_plugin, leaves_unmanaged, settings
-from applier.doctor.listing import iptables, nft_table
+from applier.doctor.listing import iptables, nft_tables
 from applier.doctor.marks import Bits, bits
 
 MARK = {"meta": {"key": "mark"}}
+IN = {"family": "FAMILY", "table": "TABLE"}
 CT_MARK = {"ct": {"key": "mark"}}
 
 
@@ -36,9 +37,16 @@ def test_what_setting_a_mark_does_to_its_bits(value: object, written: int, may_s
     assert (result.written, result.may_set) == (written, may_set)
 
 
+def nft_table(name: str, text: str) -> tuple[Others, bool]:
+    """Reads the listing of one table."""
+    family, table = name.split()
+    (others,), opaque = nft_tables(text.replace("FAMILY", family).replace("TABLE", table))
+    return others, opaque
+
+
 def listing(*rules: tuple[str, list[Any]], **chains: dict[str, object] | None) -> str:
-    items = [{"chain": {"name": name, **(chain or {})}} for name, chain in chains.items()]
-    return json.dumps({"nftables": [*items, *({"rule": {"chain": name, "expr": expr}} for name, expr in rules)]})
+    items = [{"chain": {**IN, "name": name, **(chain or {})}} for name, chain in chains.items()]
+    return json.dumps({"nftables": [*items, *({"rule": {**IN, "chain": name, "expr": expr}} for name, expr in rules)]})
 
 
 POST = {"type": "filter", "hook": "postrouting", "prio": -150, "policy": "accept"}
@@ -53,6 +61,12 @@ def test_a_rule_stands_where_its_chain_is_reached_from() -> None:
     assert others.marks == (
         MarkUse("ip x far", "packet", True, EVERY_BIT, frozenset({Place("postrouting", -150)}), 1),  # noqa: FBT003  # as its fields
     )
+
+
+def test_our_own_table_is_none_of_others() -> None:
+    text = listing(("post", [SET]), post=POST).replace("FAMILY", "inet").replace("TABLE", "egressc")
+
+    assert nft_tables(text) == ((), False)
 
 
 def test_a_rule_that_only_a_map_leads_to_may_stand_anywhere() -> None:

@@ -11,12 +11,13 @@ from typing import Literal
 from applier.doctor import files
 from applier.doctor.facts import Cilium, Facts, Others
 from applier.doctor.features import FEATURES, script
-from applier.doctor.listing import iptables, merged, nft_table
+from applier.doctor.listing import iptables, merged, nft_tables
 from applier.doctor.plan import neighbours, virtual_ips, wayless
 from applier.errors import KernelError
 from applier.kernel import Kernel
-from applier.nft import Nft, dry_run, library_fault
+from applier.nft import Nft
 from applier.probe import probe
+from applier.trial import dry_run, library_fault
 from bundle.directory import NodePart
 
 _SYSCTLS = (
@@ -86,17 +87,13 @@ def _sysctls(kernel: Kernel, part: NodePart | None) -> Iterator[str]:
 
 
 def _others() -> Others:
-    nft = Nft()
-    tables: list[Others] = []
     unreadable: list[str] = []
+    tables: tuple[Others, ...] = ()
     untold = False
-    for name, listing in nft.list_others():
-        if isinstance(listing, KernelError):
-            unreadable.append(f"table {name} cannot be listed: {listing}")
-        else:
-            others, opaque = nft_table(name, listing)
-            tables.append(others)
-            untold |= opaque
+    try:
+        tables, untold = nft_tables(Nft().list_all())
+    except KernelError as error:
+        unreadable.append(f"tables of nftables cannot be listed: {error}")
     saved: list[Others] = []
     # Asked only where there is something to tell: a program that loads modules would change the node.
     if untold:

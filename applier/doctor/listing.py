@@ -8,6 +8,7 @@ from typing import Literal
 
 from applier.doctor.facts import EVERY_BIT, BaseChain, MarkUse, Others, Place
 from applier.doctor.marks import Bits, Json, MarkName, bits, looks, mark_of
+from applier.script import TABLE
 
 _TRANSLATES = frozenset({"snat", "masquerade"})
 _TRANSLATING_TARGETS = frozenset({"SNAT", "MASQUERADE", "NETMAP"})
@@ -79,26 +80,27 @@ def merged(parts: Iterable[Others]) -> Others:
     )
 
 
-def nft_table(name: str, listing: str) -> tuple[Others, bool]:
-    """Reads the JSON listing of one table.
-
-    Args:
-        name: Its family and name.
-        listing: What nft prints of it.
+def nft_tables(listing: str) -> tuple[tuple[Others, ...], bool]:
+    """Reads the JSON listing of all tables.
 
     Returns:
-        What concerns us, and whether it has rules of iptables that nft cannot tell.
+        What concerns us of each but ours, and whether one has rules of iptables that nft cannot tell.
     """
-    table = _Table(name)
+    tables: dict[str, _Table] = {}
     for item in json.loads(listing)["nftables"]:
-        if "chain" in item:
-            _read_chain(table, item["chain"])
-        elif "rule" in item:
-            for expression in item["rule"].get("expr", ()):
-                _read_expression(table, item["rule"]["chain"], expression)
-        elif "flowtable" in item:
-            table.flowtables.append(f"{name} {item['flowtable']['name']}")
-    return table.others(), table.opaque
+        ((kind, value),) = item.items()
+        if "table" not in value or f"{value['family']} {value['table']}" == TABLE:
+            continue
+        name = f"{value['family']} {value['table']}"
+        table = tables.setdefault(name, _Table(name))
+        if kind == "chain":
+            _read_chain(table, value)
+        elif kind == "rule":
+            for expression in value.get("expr", ()):
+                _read_expression(table, value["chain"], expression)
+        elif kind == "flowtable":
+            table.flowtables.append(f"{name} {value['name']}")
+    return tuple(table.others() for table in tables.values()), any(table.opaque for table in tables.values())
 
 
 def _read_chain(table: _Table, chain: Mapping[str, Json]) -> None:
