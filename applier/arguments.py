@@ -24,3 +24,10 @@ def add_parsers(commands: "Commands") -> None:
     remove.add_argument("--netns", metavar="PATH", help="network namespace to work in: a path, or a name")
     remove.add_argument("--dry-run", action="store_true", help="print what would change; exit 1 if anything would")
     remove.add_argument("--wait", metavar="SECONDS", type=float, default=10, help="how long to wait for an apply (10)")
+
+    doctor = add_command(commands, "doctor", "tell whether this node can do the job", "applier.doctor.cli:main")
+    doctor.add_argument("bundle", metavar="DIR", type=Path, nargs="?", help="look at what this bundle expects too")
+    doctor.add_argument("--node", metavar="NAME", help="the node of the bundle that this is")
+    doctor.add_argument("--netns", metavar="PATH", help="network namespace to look at: a path, or a name")
+    doctor.add_argument("--format", choices=("text", "json"), default="text")
+    doctor.add_argument("--quiet", action="store_true", help="leave out what is in order")

@@ -19,6 +19,20 @@ class Nft:
         self._nft.set_stateless_output(True)
         self._nft.set_numeric_prio_output(True)
 
+    def list_all(self) -> str:
+        """Returns everybody's tables as JSON, without the elements of their sets.
+
+        Raises:
+            KernelError: They cannot be listed.
+        """
+        self._nft.set_json_output(True)
+        self._nft.set_terse_output(True)
+        try:
+            return self.run("list ruleset")
+        finally:
+            self._nft.set_json_output(False)
+            self._nft.set_terse_output(False)
+
     def run(self, script: str) -> str:
         """Runs nft text as one transaction and returns what it prints.
 

@@ -8,7 +8,8 @@ from applier.model import DEFAULT, Address, Live, Route, Rule, Wanted
 from bundle.directory import NodePart
 from bundle.model import Address as PlannedAddress
 
-_KEEPS_ADDRESS_PROTOCOL = (5, 18)
+KEEPS_ADDRESS_PROTOCOL = (5, 18)
+"""First release of Linux that keeps the protocol number of an address, by which a virtual IP of ours is known again."""
 
 
 def want(part: NodePart, live: Live) -> Wanted:
@@ -99,7 +100,7 @@ def _reasons(part: NodePart, live: Live) -> Iterator[str]:
         yield f"the virtual IP {address.address} is already on {address.device}, and not by us; remove it there"
     for chain in live.foreign_chains:
         yield f"a NAT chain that is not ours stands at a priority of ours: {chain}; give it another priority"
-    if part.addresses.addresses and _version(live.release) < _KEEPS_ADDRESS_PROTOCOL:
+    if part.addresses.addresses and version(live.release) < KEEPS_ADDRESS_PROTOCOL:
         yield (
             f"Linux {live.release} does not keep the protocol number of an address, by which a virtual IP of ours is "
             "known again; run Linux 5.18 or newer on gateway nodes, or use the mode of the node's own address"
@@ -108,9 +109,10 @@ def _reasons(part: NodePart, live: Live) -> Iterator[str]:
     yield from _bad_sysctls(part, live.sysctls)
 
 
-def _version(release: str) -> tuple[int, ...]:
+def version(release: str) -> tuple[int, ...]:
+    """Returns a kernel's version from its release; one that is new enough if it does not begin with a version."""
     numbers = re.match(r"(\d+)\.(\d+)", release)
-    return (int(numbers[1]), int(numbers[2])) if numbers else _KEEPS_ADDRESS_PROTOCOL
+    return (int(numbers[1]), int(numbers[2])) if numbers else KEEPS_ADDRESS_PROTOCOL
 
 
 def _missing_devices(part: NodePart, live: Live) -> Iterator[str]:

@@ -19,6 +19,7 @@ PACKAGES = ("bundle", "compiler", "applier", "lab")
 BUNDLE = {
     "": "",
     "names": "",
+    "checkup": "",
     "text": "",
     "values": "",
     "codec": "text",

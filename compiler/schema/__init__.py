@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from bundle.checkup import Checkup
 from compiler import outputs
 from compiler.inputs import cases, egress
 from compiler.schema import crd
@@ -55,6 +56,7 @@ def _entries() -> tuple[Entry, ...]:
         _json("explain-output", output.format("explain"), _DRAFT_2020, partial(class_schema, outputs.FateOutput)),
         _json("test-output", output.format("test"), _DRAFT_2020, partial(list_schema, outputs.CaseOutput)),
         _json("verify-output", output.format("verify"), _DRAFT_2020, partial(class_schema, outputs.VerdictOutput)),
+        _json("doctor-output", output.format("doctor"), _DRAFT_2020, partial(class_schema, Checkup)),
         *(
             _json(name, f"egressc bundle: {name}.json", _DRAFT_2020, partial(class_schema, cls))
             for name, cls in BUNDLE_FILES.items()
