@@ -11,7 +11,10 @@ from typing import Literal
 from bundle.values import AddressText, InterfaceText, MarkText, NameText, PrefixText
 
 FORMAT_VERSION = 1
-"""Version of the bundle format; a reader refuses every other."""
+"""Version of the bundle format; a reader refuses every other.
+
+Raised by the first change after a release. Before that no bundle of another shape is about but a developer's, whose
+missing or unknown field is refused by its name."""
 
 FamilyName = Literal["ipv4", "ipv6"]
 
@@ -113,6 +116,13 @@ class Address:
         preferred_lifetime: Seconds; 0 marks an IPv6 address deprecated so that the node's own traffic does not pick
             it as its source; None leaves it unlimited.
         gateways: The EgressGateways it serves.
+        peers: Addresses under which the other member nodes of those gateways are known on the link, sorted: nodes that
+            `spec.nodeSelector` takes, suitable or not, since one that is not ready may still answer. Of the virtual
+            IP's family, and of each node: its InternalIP; and where the snapshot tells its interfaces, its own on the
+            interface where it would bind the virtual IP and on those whose subnet holds it, but no host addresses
+            (`/32`, `/128`), which may float as virtual IPs do. Whoever binds the virtual IP asks for it first. An
+            answer from the link-layer address of one of the peers is a former holder's, who will give it up; any other
+            is a stranger's, and a reason not to bind it. A node that left the selector or the cluster is a stranger.
     """
 
     address: PrefixText
@@ -120,6 +130,7 @@ class Address:
     announce: bool
     preferred_lifetime: int | None
     gateways: tuple[NameText, ...]
+    peers: tuple[AddressText, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +197,8 @@ class GatewayReport:
         source_ips: Source addresses on the master.
         nodes: Every node and whether it is suitable; what its selector refused has the reason `SelectorMismatch`.
         sources: The source address on each suitable node.
+        link_addresses: Of a virtual IP, the addresses under which each member node is known on its link, from which
+            the `peers` of its holder are made; empty in the other mode.
         conditions: As in the status of the resource.
         policies: EgressGatewayPolicies that name it.
     """
@@ -198,6 +211,7 @@ class GatewayReport:
     source_ips: SourceIPs
     nodes: Mapping[NameText, NodeReport]
     sources: Mapping[NameText, NodeSource]
+    link_addresses: Mapping[NameText, tuple[AddressText, ...]]
     conditions: tuple[Condition, ...]
     policies: tuple[NameText, ...]
 

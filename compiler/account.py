@@ -25,6 +25,7 @@ from bundle.model import (
 )
 from compiler.elect import Election
 from compiler.model import Cluster, Family, Node
+from compiler.peers import link_addresses
 from compiler.ranges import never_redirected
 from compiler.resolve import Resolved
 from compiler.suitability import Source, interface_of, why_none
@@ -69,6 +70,10 @@ def _gateway(name: str, cluster: Cluster, resolved: Resolved, election: Election
         source_ips=SourceIPs(*(_address(source, family) for family in Family)),
         nodes={node: NodeReport(verdict.suitable, verdict.reasons) for node, verdict in verdicts.items()},
         sources={node: _source(verdict.source) for node, verdict in verdicts.items() if verdict.source},
+        link_addresses={
+            node: tuple(map(str, addresses))
+            for node, addresses in link_addresses(election.gateway, cluster.nodes, verdicts).items()
+        },
         conditions=(condition,),
         policies=tuple(sorted(policy.name for policy in cluster.policies if policy.gateway == name)),
     )

@@ -19,6 +19,7 @@ from compiler.links import Links
 from compiler.model import Address, Cluster, Family, Mode, Network, Node, Workload
 from compiler.naming import chain_name, class_ids, mark_numbers
 from compiler.nodeplan import ClassChain, NextHop, NodePlan, Range, RouteElement, SourceElement, Translation
+from compiler.peers import link_addresses, peers
 from compiler.ranges import collapse, without
 from compiler.resolve import Resolved, WorkloadClass
 from compiler.routes import routing
@@ -63,6 +64,7 @@ class _Shared:
     classes: tuple[WorkloadClass, ...]
     class_id: Mapping[tuple[str, ...], int]
     sources: Mapping[tuple[str, str], Source]
+    link_addresses: Mapping[str, Mapping[str, tuple[Address, ...]]]
 
 
 def plan(
@@ -103,6 +105,10 @@ def _share(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Electio
             for gateway, verdicts in resolved.suitability.items()
             for node, verdict in verdicts.items()
             if verdict.source is not None
+        },
+        link_addresses={
+            name: link_addresses(item.gateway, cluster.nodes, resolved.suitability[name])
+            for name, item in elections.items()
         },
     )
 
@@ -179,7 +185,7 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
             shared.links,
             config,
         ),
-        addresses=Addresses(node.name, _virtual_ips(node, served, findings)),
+        addresses=Addresses(node.name, _virtual_ips(node, served, shared, findings)),
         contested=any(item.contested for item, _ in local),
     )
 
@@ -313,7 +319,9 @@ def _translation(name: str, item: _Served, marks: Mapping[str, int], node: str) 
     )
 
 
-def _virtual_ips(node: Node, served: Mapping[str, _Served], findings: Findings) -> tuple[AddressPlan, ...]:
+def _virtual_ips(
+    node: Node, served: Mapping[str, _Served], shared: _Shared, findings: Findings
+) -> tuple[AddressPlan, ...]:
     result = []
     for name, item in served.items():
         gateway = item.election.gateway
@@ -333,6 +341,7 @@ def _virtual_ips(node: Node, served: Mapping[str, _Served], findings: Findings) 
                 announce=True,
                 preferred_lifetime=0 if Family(address.version) is Family.IPV6 else None,
                 gateways=(name,),
+                peers=tuple(map(str, peers(shared.link_addresses[name], node.name))),
             )
         )
     return tuple(sorted(result, key=lambda entry: entry.address))

@@ -8,6 +8,7 @@ from typing import Final
 from compiler.model import Address, Cluster, Family, Gateway, InterfaceAddress, Mode, Node, NodeNetwork
 
 _SHOWN: Final = 5
+_NO_MEMBER: Final = ("SelectorMismatch",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Suitability:
         """Whether nothing is in the way."""
         return not self.reasons
 
+    @property
+    def member(self) -> bool:
+        """Whether the gateway's selector takes the node, suitable or not."""
+        return self.reasons != _NO_MEMBER
+
 
 def judge(gateway: Gateway, cluster: Cluster) -> dict[str, Suitability]:
     """Judges every node of the cluster for one gateway, in order of node name."""
@@ -46,7 +52,7 @@ def judge(gateway: Gateway, cluster: Cluster) -> dict[str, Suitability]:
 
 def _judge(gateway: Gateway, node: Node, cluster: Cluster, agents: set[str]) -> Suitability:
     if any(node.labels.get(key) != value for key, value in gateway.node_selector.items()):
-        return Suitability(("SelectorMismatch",), None)
+        return Suitability(_NO_MEMBER, None)
     source = find_source(gateway, node, cluster.virtual_ips)
     checks = {
         "NotReady": not node.ready,
@@ -62,7 +68,7 @@ def _judge(gateway: Gateway, node: Node, cluster: Cluster, agents: set[str]) -> 
 
 def why_none(verdicts: Mapping[str, Suitability]) -> str:
     """Says why no node is suitable: the first members with their reasons, or that there are no members."""
-    members = [(node, v.reasons) for node, v in verdicts.items() if v.reasons != ("SelectorMismatch",)]
+    members = [(node, v.reasons) for node, v in verdicts.items() if v.member]
     if not members:
         return "no node has the labels of spec.nodeSelector"
     shown = "; ".join(f"{node}: {', '.join(reasons)}" for node, reasons in members[:_SHOWN])

@@ -68,7 +68,7 @@ def next_hop(
 
 
 def vip(address: str, interface: str | None = "eth1", lifetime: int | None = None) -> Address:
-    return Address(address, interface, announce=True, preferred_lifetime=lifetime, gateways=("g",))
+    return Address(address, interface, announce=True, preferred_lifetime=lifetime, gateways=("g",), peers=())
 
 
 def state_a() -> State:

@@ -14,7 +14,7 @@ PART = NodePart(
     ruleset_text="",
     ruleset=Ruleset({}, {}),
     routing=Routing("egress-1", (), (), (), (), ()),
-    addresses=Addresses("egress-1", (Address("172.18.18.242/32", "eth1", True, None, ("egress-gw",)),)),  # noqa: FBT003
+    addresses=Addresses("egress-1", (Address("172.18.18.242/32", "eth1", True, None, ("egress-gw",), ()),)),  # noqa: FBT003
 )
 
 

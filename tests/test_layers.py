@@ -71,9 +71,10 @@ COMPILER = {
     "elect": "balance model suitability",
     "links": "diagnostics findings model suitability",
     "routes": "links model nodeplan suitability",
-    "plan": "diagnostics elect findings intervals links model naming nodeplan ranges resolve routes suitability",
+    "peers": "model suitability",
+    "plan": "diagnostics elect findings intervals links model naming nodeplan peers ranges resolve routes suitability",
     "render": "model nodeplan resources",
-    "account": "elect model ranges resolve suitability",
+    "account": "elect model peers ranges resolve suitability",
     "pack": "account nodeplan render",
     # the edge to the disk, and the stages in their order
     "files": "diagnostics",

@@ -73,6 +73,7 @@ def _gateway(gateway: GatewayReport, cluster: Cluster) -> Iterator[str]:
     if set(gateway.sources) != suitable:
         yield f"{name}: there are not source addresses for the suitable nodes, and only for those"
     yield from _node_sources(gateway)
+    yield from _link_addresses(gateway, cluster)
     own = gateway.sources.get(master or "")
     if (gateway.source_ips.ipv4, gateway.source_ips.ipv6) != ((own.ipv4, own.ipv6) if own else (None, None)):
         yield f"{name}: sourceIPs are not those of its master"
@@ -89,6 +90,28 @@ def _node_sources(gateway: GatewayReport) -> Iterator[str]:
             yield f"gateway {gateway.name}: a source address on node {node} is of the other family"
         if source.masquerade and (source.interface is None or source.ipv4 or source.ipv6):
             yield f"gateway {gateway.name}: node {node} masquerades on no interface, or has an address that is known"
+
+
+def _link_addresses(gateway: GatewayReport, cluster: Cluster) -> Iterator[str]:
+    """Checks what can be known of them without the inputs: whose they are, and that the InternalIP is among them."""
+    virtual = gateway.mode == Mode.VIRTUAL.value
+    members = {node for node, report in gateway.nodes.items() if virtual and report.reasons != ("SelectorMismatch",)}
+    if set(gateway.link_addresses) != members:
+        yield f"gateway {gateway.name}: link addresses are not those of the members of a virtual IP"
+    families = {ip_address(text).version for text in _sources(gateway)}
+    for node, texts in gateway.link_addresses.items():
+        addresses = [ip_address(text) for text in texts]
+        if addresses != sorted(set(addresses), key=int):
+            yield f"gateway {gateway.name}: the link addresses of node {node} are not sorted, each once"
+        if any(address.version not in (families or {address.version}) for address in addresses):
+            yield f"gateway {gateway.name}: a link address of node {node} is of the other family than the virtual IP"
+        known = cluster.nodes.get(node)
+        links = [link.address for link in (known.ipv4, known.ipv6) if link] if known else []
+        internal = {text for text in links if ip_address(text).version in families}
+        if not internal <= set(texts):
+            yield f"gateway {gateway.name}: the InternalIP of node {node} is not among its link addresses"
+        if families and known and not known.interfaces_known and internal != set(texts):
+            yield f"gateway {gateway.name}: node {node} has link addresses on interfaces that are not known"
 
 
 def _virtual_ips(gateways: Gateways, cluster: Cluster) -> Iterator[str]:

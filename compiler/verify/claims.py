@@ -76,6 +76,7 @@ class Claims:
         self.mask = int(cluster.mark_mask, 16)
         self.classes = classes_of(workloads)
         self._decider = Decider(policies)
+        self._link_addresses = {item.name: item.link_addresses for item in gateways.gateways}
         self._masters = {item.name: item.active_node_name for item in gateways.gateways}
         self._local: dict[str, dict[Class, list[WorkloadReport]]] = {}
         for item, members in self.classes.items():
@@ -148,6 +149,11 @@ class Claims:
         if here.subnet is not None and ip_address(there.address) not in ip_network(here.subnet):
             return None
         return there.address
+
+    def peers(self, gateway: str, node: str) -> tuple[str, ...]:
+        """Returns the addresses under which the other member nodes of a gateway are known, in order."""
+        others = (texts for name, texts in self._link_addresses[gateway].items() if name != node)
+        return tuple(map(str, sorted({ip_address(text) for texts in others for text in texts}, key=int)))
 
     def link(self, node: str, family: Family) -> NodeLink | None:
         """Returns a node's link to other nodes."""

@@ -63,7 +63,8 @@ def check_addresses(part: NodePart, claims: Claims) -> list[Failure]:
             for family, address in served.addresses.items():
                 lifetime = 0 if family is Family.IPV6 else None
                 text = f"{address}/{family.bits}"
-                wanted.append(Address(text, served.source.interface, True, lifetime, (gateway,)))  # noqa: FBT003
+                peers = claims.peers(gateway, part.node)
+                wanted.append(Address(text, served.source.interface, True, lifetime, (gateway,), peers))  # noqa: FBT003
     verdicts = {f"goto {chain_name('gateway', name)}" for item in wanted for name in item.gateways}
 
     def example(_: Address) -> Example | None:
