@@ -98,6 +98,7 @@ def apply_part(kernel: Kernel, part: NodePart, *, dry_run: bool, out: TextIO, er
 
 def tell(command: str, outcome: Outcome, out: TextIO, err: TextIO) -> int:
     """Prints how a command ended; returns its exit status."""
+    err.writelines(f"egressc {command}: note: {printable_lines(note)}\n" for note in outcome.notes)
     if outcome.status == DONE:
         _write(out, outcome.message)
     elif outcome.message:

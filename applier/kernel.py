@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from socket import AF_INET, AF_INET6
@@ -20,6 +20,7 @@ from applier.model import Address, Route, Rule
 from applier.netfilter import Netfilter
 from applier.netlink import ABSENT, CLONED, UNREACHABLE
 from applier.nft import Nft
+from applier.probe import Answer, Target, probe
 from applier.table import Scope
 from bundle.ruleset import Ruleset
 
@@ -106,6 +107,9 @@ class Kernel(Protocol):
 
     def delete_bound_connections(self, bit: int) -> None:
         """Deletes all entries with this bit in their connection mark; with bit 0 none."""
+
+    def probe(self, targets: Iterable[Target], neighbours: Iterable[Target]) -> Mapping[Target, Answer]:
+        """Asks links who has addresses; see `applier.probe.probe`."""
 
     def announce(self, address: str, device: str) -> None:
         """Tells the neighbours on the interface that the address, without a prefix length, is here."""
@@ -238,6 +242,12 @@ class LinuxKernel:
 
     def delete_bound_connections(self, bit: int) -> None:  # noqa: D102
         conntrack.delete_bound_connections(bit)
+
+    def probe(self, targets: Iterable[Target], neighbours: Iterable[Target]) -> Mapping[Target, Answer]:  # noqa: D102
+        try:
+            return probe(targets, neighbours=neighbours)
+        except OSError as error:
+            raise KernelError(f"ask for virtual IPs: {error.strerror}") from None
 
     def announce(self, address: str, device: str) -> None:  # noqa: D102
         router = self.read_sysctl(f"net/ipv6/conf/{device}/forwarding") == "1"

@@ -14,6 +14,7 @@ from applier.kernel import Kernel
 from applier.live import observe
 from applier.model import Live, Wanted
 from applier.record import Record, Records
+from applier.rivals import holders, questions, strangers
 from applier.want import want, want_nothing
 from bundle.directory import Bundle, NodePart
 from bundle.model import Addresses, Routing, Sysctl
@@ -34,12 +35,14 @@ class Outcome:
         message: What to tell: a result if `status` is `DONE`, a reason if not; empty for `DIFFERS`.
         changes: How many steps were done, or would be.
         announced: The announcements among them, which are worth repeating.
+        notes: What else to know.
     """
 
     status: int
     message: str
     changes: int = 0
     announced: tuple[Announce, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +118,21 @@ class Session:
         if not changes:
             self._remember(part, live, generation)
             return Outcome(DONE, "nothing to do")
+        asked = questions(part, changes)
+        answers = kernel.probe(asked.virtual_ips, asked.neighbours) if asked.virtual_ips else {}
+        if reasons := tuple(strangers(asked, answers)):
+            return Outcome(REFUSED, "\n".join(("refused, nothing was touched:", *reasons)))
+        notes = tuple(holders(asked, answers))
         if dry_run:
             for line in chain.from_iterable(change.lines() for change in changes):
                 report(line)
-            return Outcome(DIFFERS, "", len(changes))
+            return Outcome(DIFFERS, "", len(changes), notes=notes)
         try:
             after = apply(kernel, wanted, live, look, report)
         except ApplyFailedError as error:
             return Outcome(FAILED, _failure(error))
         self._remember(part, after, generation + kernel.commits() - made)
-        return _done(part, changes)
+        return _done(part, changes, notes)
 
     def _remember(self, part: NodePart, live: Live, generation: int) -> None:
         """Keeps what now holds, unless somebody else's transactions came between ours."""
@@ -133,10 +141,10 @@ class Session:
             self.records.save(Record(generation, part.ruleset_text, {rule.comment: rule.text for rule in rules}))
 
 
-def _done(part: NodePart, changes: tuple[Change, ...]) -> Outcome:
+def _done(part: NodePart, changes: tuple[Change, ...], notes: tuple[str, ...]) -> Outcome:
     steps = "step" if len(changes) == 1 else "steps"
     announced = tuple(change for change in changes if isinstance(change, Announce))
-    return Outcome(DONE, f"done: {part.node or 'removed'}, {len(changes)} {steps}", len(changes), announced)
+    return Outcome(DONE, f"done: {part.node or 'removed'}, {len(changes)} {steps}", len(changes), announced, notes)
 
 
 def _failure(error: ApplyFailedError) -> str:

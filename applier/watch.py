@@ -135,6 +135,8 @@ class Watch:
             outcome = Outcome(REFUSED, str(error))
         except KernelError as error:
             outcome = Outcome(FAILED, f"failed, nothing was touched: {error}")
+        for note in outcome.notes:
+            self._say("warning", "virtual_ip_held", note)
         now = time.monotonic()
         self._due = now + (_FULL if outcome.status == DONE else _RETRY[-1])
         repaired = repair and outcome.changes > 0

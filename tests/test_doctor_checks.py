@@ -4,7 +4,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -30,15 +30,10 @@ VIP = "172.18.18.241"
 NEXT_HOP = "172.18.4.1"
 
 
-@dataclass(frozen=True)
-class WithPeers(PlannedAddress):
-    """A virtual IP whose bundle tells who else may hold it."""
-
-    peers: tuple[str, ...] = ()
-
-
-def planned_vip(address: str = f"{VIP}/32", interface: str | None = "eth1", peers: tuple[str, ...] = ()) -> WithPeers:
-    return WithPeers(address, interface, announce=True, preferred_lifetime=None, gateways=("g",), peers=peers)
+def planned_vip(
+    address: str = f"{VIP}/32", interface: str | None = "eth1", peers: tuple[str, ...] = ()
+) -> PlannedAddress:
+    return PlannedAddress(address, interface, announce=True, preferred_lifetime=None, gateways=("g",), peers=peers)
 
 
 def part(

@@ -52,19 +52,13 @@ def neighbours(part: NodePart, ways: Mapping[str, str | None]) -> Iterator[Targe
             yield ip_address(route.gateway), device
     for address in part.addresses.addresses:
         if device := address.interface or ways.get(host(address)):
-            yield from ((ip_address(peer), device) for peer in peers_of(address))
+            yield from ((ip_address(peer), device) for peer in address.peers)
 
 
 def wayless(part: NodePart) -> Iterator[str]:
     """Yields addresses of the plan that name no interface: the node's own routes say where they are."""
     yield from (route.gateway for route in part.routing.routes if route.gateway and not route.device)
     yield from (host(address) for address in part.addresses.addresses if not address.interface)
-
-
-def peers_of(address: PlannedAddress) -> tuple[str, ...]:
-    """Returns addresses of the other member nodes on the link of a virtual IP, any of which may still hold it."""
-    peers: tuple[str, ...] = getattr(address, "peers", ())  # a bundle need not tell
-    return peers
 
 
 def host(address: PlannedAddress | Address) -> str:
@@ -194,9 +188,7 @@ def _answered(facts: Facts, part: NodePart) -> Iterator[Check]:
         device = address.interface or facts.ways.get(host(address))
         if device is None:
             continue
-        peers = {
-            mac for peer in peers_of(address) for mac in facts.answers.get((ip_address(peer), device), _SILENT).macs
-        }
+        peers = {mac for peer in address.peers for mac in facts.answers.get((ip_address(peer), device), _SILENT).macs}
         macs = facts.answers.get((ip_address(host(address)), device), _SILENT).macs
         if strangers := sorted(macs - peers):
             yield Check(
