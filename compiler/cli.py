@@ -114,6 +114,22 @@ def _parser() -> argparse.ArgumentParser:
     schema = _command(commands, "schema", "print a schema, or the names of all", "compiler.commands:schema")
     schema.add_argument("name", metavar="NAME", nargs="?", help="one of the names; without it they are listed")
 
+    sign = _command(commands, "sign", "sign a bundle with an SSH key", "compiler.sign:main")
+    sign.add_argument("bundle", metavar="DIR", type=Path)
+    sign.add_argument(
+        "--key",
+        metavar="FILE",
+        required=True,
+        type=Path,
+        help="an SSH key: a private one, or a public one whose private half an agent or a token holds",
+    )
+    sign.add_argument(
+        "--serial",
+        metavar="N",
+        type=int,
+        help="tells which of two bundles is the newer one, so it must grow; without it, the seconds since 1970",
+    )
+
     apply = _command(commands, "apply", "load one node's part of a bundle into the kernel", "applier.cli:main")
     apply.add_argument("bundle", metavar="DIR", type=Path)
     apply.add_argument("--node", metavar="NAME", required=True, help="the node that this is")
