@@ -17,6 +17,7 @@ from typing import NoReturn, cast
 import bundle
 import lab.cli as lab_cli
 from bundle.directory import BundleError
+from bundle.names import STATE_DIRECTORY
 from bundle.text import printable, printable_lines
 
 _BAD_INPUT = 2
@@ -136,8 +137,30 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("--netns", metavar="PATH", help="network namespace to work in: a path, or a name")
     apply.add_argument("--dry-run", action="store_true", help="print what would change; exit 1 if anything would")
 
+    rollback = _command(commands, "rollback", "go back to the bundle applied before", "applier.rollback:main")
+    rollback.add_argument("--node", metavar="NAME", required=True, help="the node that this is")
+    rollback.add_argument("--netns", metavar="PATH", help="network namespace to work in: a path, or a name")
+    rollback.add_argument("--dry-run", action="store_true", help="print what would change; exit 1 if anything would")
+    _trust(rollback)
+
     lab_cli.add_parser(commands).set_defaults(command="lab.cli:main")
     return parser
+
+
+def _trust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--verify-key",
+        metavar="FILE",
+        type=Path,
+        help="refuse what is not signed by one of these: SSH public keys, or a file of allowed signers as for git",
+    )
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        type=Path,
+        default=Path(STATE_DIRECTORY),
+        help=f"where the node keeps what was applied; {STATE_DIRECTORY} if not given",
+    )
 
 
 def _command(
