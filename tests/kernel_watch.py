@@ -1,64 +1,85 @@
 """What changed in a network namespace while a test looked on, in the kernel's own words: the proof if nothing did."""
 
+import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from kernel_fixtures import Netns
 
-_MONITORS = {"nft": "nft monitor", "ip": "ip monitor address route rule"}
+from applier.netns import entered
+
 _PATIENCE = 60  # seconds for a message of the kernel to come through, on a slow machine
+_NETLINK_NETFILTER = 12
+_NFT_MSG_GETGEN = 10 << 8 | 16
+_NLM_F_REQUEST = 1
 
 
 class Watch:
-    """Two monitors of a namespace; beginning and end are marked in what they tell.
+    """A monitor of addresses, routes and rules, and the count of nftables' transactions.
 
-    Marks are tables `probe…` and addresses of 192.0.2.0/24 on `lo`.
+    Beginning and end are marked in what the monitor tells, by addresses of 192.0.2.0/24 on `lo`.
     """
 
-    def __init__(self, netns: Netns, logs: tuple[Path, ...]) -> None:
+    def __init__(self, netns: Netns, log: Path) -> None:
         self._netns = netns
-        self._logs = logs
+        self._log = log
         self._marks = 0
+        self._generation = generation(netns)
 
     def begin(self) -> None:
-        """Waits until both monitors listen: they miss what happens before."""
+        """Waits until the monitor listens: it misses what happens before."""
         end = time.monotonic() + _PATIENCE
-        while not all("probe" in text or "192.0.2." in text for text in self._texts()):
-            assert time.monotonic() < end, "the monitors tell nothing"
+        while "192.0.2." not in self._log.read_text():
+            assert time.monotonic() < end, "the monitor tells nothing"
             self._mark()
 
     def changes(self) -> list[str]:
-        """Returns all that was written since the beginning but the marks."""
+        """Returns all that was written since the beginning but the marks; nftables' part as a number only."""
         self._mark()
-        last = (f"probe{self._marks}\n", f"192.0.2.{self._marks}/32")
         end = time.monotonic() + _PATIENCE
-        while not all(mark in text for mark, text in zip(last, self._texts(), strict=True)):
-            assert time.monotonic() < end, "the monitors do not tell the end"
-        lines = [line for text in self._texts() for line in text.splitlines()]
-        return [line for line in lines if not ("probe" in line or "192.0.2." in line or line.startswith(("#", " ")))]
+        while f"192.0.2.{self._marks}/32" not in self._log.read_text():
+            assert time.monotonic() < end, "the monitor does not tell the end"
+        lines = [line for line in self._log.read_text().splitlines() if not line.startswith(" ")]
+        transactions = generation(self._netns) - self._generation
+        return [
+            *([f"transactions of nftables: {transactions}"] if transactions else []),
+            *(line for line in lines if "192.0.2." not in line),
+        ]
 
     def _mark(self) -> None:
         self._marks += 1
-        self._netns.nft(f"add table inet probe{self._marks}")
         self._netns.run(f"ip address add 192.0.2.{self._marks}/32 dev lo")
 
-    def _texts(self) -> tuple[str, ...]:
-        return tuple(log.read_text() for log in self._logs)
+    def unmark(self) -> None:
+        """Takes the marks away."""
+        self._netns.run("ip address flush dev lo to 192.0.2.0/24")
+
+
+def generation(netns: Netns) -> int:
+    """Returns how often the ruleset was changed: whoever does it, the kernel counts each transaction."""
+    with entered(netns.name), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as own:
+        own.send(struct.pack("=IHHIIBBH", 20, _NFT_MSG_GETGEN, _NLM_F_REQUEST, 1, 0, 0, 0, 0))
+        answer = own.recv(4096)
+    # A header of netlink, one of netfilter, and first among the attributes the number, after its own header.
+    return int.from_bytes(answer[24:28], "big")
 
 
 @contextmanager
 def watched(netns: Netns, directory: Path) -> Iterator[Watch]:
-    """Watches nftables, addresses, routes and rules of a namespace."""
-    logs = tuple(directory / f"monitor-{name}" for name in _MONITORS)
-    with ExitStack() as stack:
-        for log, command in zip(logs, _MONITORS.values(), strict=True):
-            with log.open("wb") as file:
-                words = ["ip", "netns", "exec", netns.name, *command.split()]
-                process = stack.enter_context(subprocess.Popen(words, stdout=file))
-            stack.callback(process.kill)
-        watch = Watch(netns, logs)
+    """Watches a namespace."""
+    log = directory / "monitor"
+    with log.open("wb") as file:
+        command = ["ip", "netns", "exec", netns.name, "ip", "monitor", "address", "route", "rule"]
+        process = subprocess.Popen(command, stdout=file)
+    try:
+        watch = Watch(netns, log)
         watch.begin()
         yield watch
+        watch.unmark()
+    finally:
+        process.kill()
+        process.wait()

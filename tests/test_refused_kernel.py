@@ -155,5 +155,5 @@ def test_the_watch_sees_what_a_good_bundle_changes(netns: Netns, tmp_path: Path)
 
         changes = watch.changes()
 
-    for part in ("add table inet egressc", "add element inet egressc", "172.18.18.242", "blackhole default", "lookup"):
+    for part in ("transactions of nftables: ", "172.18.18.242", "blackhole default", "lookup"):
         assert any(part in line for line in changes), part
