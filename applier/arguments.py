@@ -1,9 +1,11 @@
 """The commands that a node has, as arguments: for `egressc` and for the program that has no others."""
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from applier.program import add_command
+from bundle.names import STATE_DIRECTORY
 
 if TYPE_CHECKING:
     from applier.program import Commands
@@ -12,18 +14,31 @@ if TYPE_CHECKING:
 def add_parsers(commands: "Commands") -> None:
     """Adds them; none is loaded."""
     apply = add_command(commands, "apply", "load one node's part of a bundle into the kernel", "applier.cli:main")
-    apply.add_argument("bundle", metavar="DIR", type=Path)
-    apply.add_argument("--node", metavar="NAME", required=True, help="the node that this is")
-    apply.add_argument("--netns", metavar="PATH", help="network namespace to work in: a path, or a name")
-    apply.add_argument("--dry-run", action="store_true", help="print what would change; exit 1 if anything would")
+    apply.add_argument("bundle", metavar="DIR", type=Path, nargs="?", help="the bundle")
+    _common(apply)
+    _key(apply)
     apply.add_argument(
-        "--wait", metavar="SECONDS", type=float, default=10, help="how long to wait for another apply to end (10)"
+        "--allow-rollback",
+        action="store_true",
+        help="take a bundle that is older than the one applied, or was rolled back from; it then counts as the newest",
     )
+    apply.add_argument("--kept", action="store_true", help="apply again what the node keeps as applied last; no DIR")
+    apply.add_argument(
+        "--watch",
+        action="store_true",
+        help="stay: repair at once what somebody changes, and apply DIR whenever it changes; SIGTERM ends it",
+    )
+    apply.add_argument(
+        "--metrics", metavar="FILE", type=_textfile, help="write metrics for Prometheus' textfile collector, *.prom"
+    )
+    apply.add_argument("--log-format", choices=("text", "json"), help="how to write events to standard error")
+
+    rollback = add_command(commands, "rollback", "go back to the bundle applied before", "applier.rollback:main")
+    _common(rollback)
+    _key(rollback)
 
     remove = add_command(commands, "remove", "take everything of egressc away from this node", "applier.remove:main")
-    remove.add_argument("--netns", metavar="PATH", help="network namespace to work in: a path, or a name")
-    remove.add_argument("--dry-run", action="store_true", help="print what would change; exit 1 if anything would")
-    remove.add_argument("--wait", metavar="SECONDS", type=float, default=10, help="how long to wait for an apply (10)")
+    _common(remove)
 
     doctor = add_command(commands, "doctor", "tell whether this node can do the job", "applier.doctor.cli:main")
     doctor.add_argument("bundle", metavar="DIR", type=Path, nargs="?", help="look at what this bundle expects too")
@@ -31,3 +46,34 @@ def add_parsers(commands: "Commands") -> None:
     doctor.add_argument("--netns", metavar="PATH", help="network namespace to look at: a path, or a name")
     doctor.add_argument("--format", choices=("text", "json"), default="text")
     doctor.add_argument("--quiet", action="store_true", help="leave out what is in order")
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--node", metavar="NAME", required=True, help="the node that this is")
+    parser.add_argument("--netns", metavar="PATH", help="network namespace to work in: a path, or a name")
+    parser.add_argument("--dry-run", action="store_true", help="print what would change; exit 1 if anything would")
+    parser.add_argument(
+        "--wait", metavar="SECONDS", type=float, default=10, help="how long to wait for another apply to end (10)"
+    )
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        type=Path,
+        help=f"where the node keeps what was applied; {STATE_DIRECTORY} if not given, and nowhere with --netns",
+    )
+
+
+def _key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--verify-key",
+        metavar="FILE",
+        type=Path,
+        help="refuse what is not signed by one of these: SSH public keys, or a file of allowed signers as for git",
+    )
+
+
+def _textfile(text: str) -> Path:
+    path = Path(text)
+    if path.suffix != ".prom":
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in .prom, and the collector would pass it over")
+    return path

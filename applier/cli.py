@@ -1,25 +1,26 @@
-"""`egressc apply`: opens the bundle, enters the namespace, and prints what an apply says."""
+"""`egressc apply`: once, or for as long as somebody watches."""
 
 import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from applier.errors import KernelError, RefusedError
-from applier.kernel import Kernel, LinuxKernel
-from applier.lock import locked
-from applier.netns import entered
-from applier.record import Records
-from applier.session import DONE, FAILED, REFUSED, Outcome, Session
-from bundle.directory import BundleError, NodePart, open_bundle
+from applier.delivery import Inbox, Terms, deliver, guarded, hold, open_for, opened
+from applier.errors import RefusedError
+from applier.events import Events
+from applier.kernel import Kernel
+from applier.log import Log
+from applier.reporter import Reporter
+from applier.session import DIFFERS, DONE, FAILED, REFUSED, Outcome, Session
+from applier.store import Store, StoreError
+from applier.watch import Watch
+from bundle.directory import Bundle, NodePart
+from bundle.names import STATE_DIRECTORY
 from bundle.text import printable_lines
-
-WAIT = 10.0
-"""Seconds to wait for another apply to end."""
 
 AGAIN = (0.5, 1.0, 2.0)
 """Seconds after which a new virtual IP is announced again, each from the one before: switches and hosts lose frames."""
@@ -27,19 +28,52 @@ AGAIN = (0.5, 1.0, 2.0)
 
 def main(arguments: argparse.Namespace) -> int:
     """Runs `egressc apply` with parsed arguments; returns the exit status."""
+    try:
+        terms = terms_of(arguments)
+    except StoreError as error:
+        return tell("apply", Outcome(REFUSED, str(error)), sys.stdout, sys.stderr)
+    log = Log(sys.stderr, arguments.log_format) if arguments.log_format or arguments.watch else None
+    reporter = Reporter(arguments.metrics, terms.node, terms.store)
+    if arguments.bundle is None and not arguments.kept:
+        return tell("apply", Outcome(REFUSED, "name the bundle's directory, or --kept"), sys.stdout, sys.stderr)
+    if arguments.kept:
+        return _hold(arguments, terms, log)
+    if arguments.watch:
+        return _watch(arguments, terms, log or Log(sys.stderr), reporter)
     return run(
         arguments.bundle,
-        arguments.node,
+        terms.node,
         arguments.netns,
         dry_run=arguments.dry_run,
         out=sys.stdout,
         err=sys.stderr,
-        wait=arguments.wait,
+        terms=terms,
         again=AGAIN,
+        log=log,
+        reporter=reporter,
     )
 
 
-def run(  # noqa: PLR0913, PLR0917  # the command's own arguments and its two streams
+def terms_of(arguments: argparse.Namespace) -> Terms:
+    """Returns the terms that the arguments say.
+
+    Raises:
+        StoreError: The state directory will not do.
+    """
+    directory: Path | None = arguments.state_dir
+    if directory is None and arguments.netns is None:
+        directory = Path(STATE_DIRECTORY)
+    return Terms(
+        node=arguments.node,
+        key=getattr(arguments, "verify_key", None),
+        # Another network namespace is another node to us, of which this one keeps nothing unless it is told where.
+        store=Store(directory, arguments.node) if directory else None,
+        allow_rollback=getattr(arguments, "allow_rollback", False),
+        wait=arguments.wait,
+    )
+
+
+def run(  # noqa: PLR0913, PLR0917  # the command's own arguments, its two streams, and where else to tell of it
     directory: Path,
     node: str,
     netns: str | None,
@@ -47,8 +81,10 @@ def run(  # noqa: PLR0913, PLR0917  # the command's own arguments and its two st
     out: TextIO,
     err: TextIO,
     *,
-    wait: float = WAIT,
+    terms: Terms | None = None,
     again: Sequence[float] = (),
+    log: Log | None = None,
+    reporter: Reporter | None = None,
 ) -> int:
     """Loads one node's part of a bundle into the kernel, or prints what that would change.
 
@@ -59,36 +95,64 @@ def run(  # noqa: PLR0913, PLR0917  # the command's own arguments and its two st
         dry_run: Print only.
         out: Where the steps go, one a line.
         err: Where refusals and failures go.
-        wait: Seconds to wait for another apply to end.
+        terms: On what terms the node takes bundles; None takes any and keeps nothing.
         again: Seconds after which new virtual IPs are announced again, each from the one before.
+        log: Where else to say how it ended; instead of to `err`.
+        reporter: Who tells Prometheus.
 
     Returns:
         0 done or nothing to do; 1 a dry run found differences; 2 the bundle or the node will not do, and nothing was
         touched; 3 the apply failed, and the node was put back as far as `err` says.
     """
-    with ExitStack() as stack:
-        try:
-            bundle = open_bundle(directory)
-            stack.enter_context(entered(netns))
-            kernel = stack.enter_context(closing(LinuxKernel()))
-            session = Session(kernel, Records())
-            with locked(wait):
-                outcome = session.apply(session.part(bundle, node), printer(out), dry_run=dry_run)
-        except (BundleError, RefusedError) as error:
-            outcome = Outcome(REFUSED, str(error))
-        except OSError as error:
-            outcome = Outcome(REFUSED, f"network namespace {netns}: {error.strerror}")
-        except KernelError as error:
-            outcome = Outcome(FAILED, f"failed, nothing was touched: {error}")
-        status = tell("apply", outcome, out, err)
-        for pause in again if outcome.announced else ():
-            time.sleep(pause)
-            session.repeat(outcome.announced)
-    return status
+    terms = terms or Terms(node)
+    bundle = None
+    told = False
+    with guarded() as ended:
+        bundle = open_for(directory, node)
+        with opened(netns) as session:
+            ended.append(deliver(session, bundle, terms, printer(out), dry_run=dry_run))
+            if reporter and not dry_run:
+                reporter.tell(ended[-1], bundle, session.kernel)
+            told = True
+            tell("apply", ended[-1], out, err, log)
+            for pause in again if ended[-1].announced else ():
+                time.sleep(pause)
+                session.repeat(ended[-1].announced)
+    if not told:
+        if reporter and not dry_run:
+            reporter.tell(ended[-1], bundle, None)
+        tell("apply", ended[-1], out, err, log)
+    return ended[-1].status
+
+
+def _hold(arguments: argparse.Namespace, terms: Terms, log: Log | None) -> int:
+    def kept() -> Bundle:
+        current = terms.store.current() if terms.store else None
+        if terms.store is None or current is None:
+            raise RefusedError("this node keeps no bundle that was applied")
+        return terms.store.open(current)
+
+    outcome = Outcome(REFUSED, "--kept applies what the node keeps; leave out DIR, --dry-run and --watch")
+    if arguments.bundle is None and not arguments.dry_run and not arguments.watch:
+        with guarded() as ended, opened(arguments.netns) as session:
+            ended.append(hold(session, kept, terms, printer(sys.stdout)))
+        outcome = ended[-1]
+    return tell("apply", outcome, sys.stdout, sys.stderr, log)
+
+
+def _watch(arguments: argparse.Namespace, terms: Terms, log: Log, reporter: Reporter) -> int:
+    if arguments.dry_run:
+        return tell(
+            "apply", Outcome(REFUSED, "--watch changes what differs; leave out --dry-run"), sys.stdout, sys.stderr
+        )
+    inbox = Inbox(arguments.bundle, terms)
+    with guarded() as ended, opened(arguments.netns) as session, closing(Events()) as events:
+        Watch(session, events, inbox, terms, log, AGAIN, reporter).run()
+    return tell("apply", ended[-1], sys.stdout, sys.stderr, log) if ended else DONE
 
 
 def apply_part(kernel: Kernel, part: NodePart, *, dry_run: bool, out: TextIO, err: TextIO) -> int:
-    """Does the work of `run` on a kernel that is open, for a part that was read, and keeps no record.
+    """Applies a part that was read to a kernel that is open, and keeps no record.
 
     Raises:
         KernelError: The kernel cannot be read; nothing was touched.
@@ -96,14 +160,24 @@ def apply_part(kernel: Kernel, part: NodePart, *, dry_run: bool, out: TextIO, er
     return tell("apply", Session(kernel).apply(part, printer(out), dry_run=dry_run), out, err)
 
 
-def tell(command: str, outcome: Outcome, out: TextIO, err: TextIO) -> int:
+def tell(command: str, outcome: Outcome, out: TextIO, err: TextIO, log: Log | None = None) -> int:
     """Prints how a command ended; returns its exit status."""
-    err.writelines(f"egressc {command}: note: {printable_lines(note)}\n" for note in outcome.notes)
+    name = f"{command}_{_ENDINGS[outcome.status]}"
+    for note in outcome.notes:
+        if log:
+            log.event("warning", f"{command}_note", note)
+        else:
+            err.write(f"egressc {command}: note: {printable_lines(note)}\n")
     if outcome.status == DONE:
         _write(out, outcome.message)
-    elif outcome.message:
+    if log:
+        log.event("info" if outcome.status in (DONE, DIFFERS) else "error", name, outcome.message or name)
+    elif outcome.status in (REFUSED, FAILED):
         err.write(f"egressc {command}: {printable_lines(outcome.message)}\n")
     return outcome.status
+
+
+_ENDINGS = {DONE: "done", DIFFERS: "differs", REFUSED: "refused", FAILED: "failed"}
 
 
 def printer(out: TextIO) -> Callable[[str], None]:

@@ -39,6 +39,9 @@ class Kernel(Protocol):
     def read_table(self, scope: Scope) -> Ruleset | None:
         """Returns our table, of some maps only the keys in `scope`; None if there is none."""
 
+    def list_counters(self) -> str:
+        """Returns nft's listing of our table, and maybe others', with counters and without elements."""
+
     def list_chains(self) -> str:
         """Returns nft's listing of all chains, everybody's, without their rules."""
 
@@ -143,6 +146,9 @@ class LinuxKernel:
 
     def read_table(self, scope: Scope) -> Ruleset | None:  # noqa: D102
         return table.read(self._nft, self._netfilter, scope)
+
+    def list_counters(self) -> str:  # noqa: D102
+        return self._nft.list_counters()
 
     def list_chains(self) -> str:  # noqa: D102
         return self._nft.list_chains()

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain
 
 from applier.apply import ApplyFailedError, apply
-from applier.change import Announce, Change
+from applier.change import Announce, Change, SetSysctl
 from applier.difference import difference
 from applier.errors import KernelError, RefusedError
 from applier.kernel import Kernel
@@ -36,6 +36,7 @@ class Outcome:
         changes: How many steps were done, or would be.
         announced: The announcements among them, which are worth repeating.
         notes: What else to know.
+        serial: Of the verified signature of what was applied; None if none was asked for.
     """
 
     status: int
@@ -43,6 +44,7 @@ class Outcome:
     changes: int = 0
     announced: tuple[Announce, ...] = ()
     notes: tuple[str, ...] = ()
+    serial: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +65,26 @@ class Session:
         known = record is not None and record.generation == self.kernel.generation()
         return bundle.node(node, record.ruleset_text if record and known else "")
 
-    def apply(self, part: NodePart, report: Callable[[str], None], *, dry_run: bool = False) -> Outcome:
+    def apply(
+        self,
+        part: NodePart,
+        report: Callable[[str], None],
+        *,
+        dry_run: bool = False,
+        before: Callable[[Mapping[str, str]], None] | None = None,
+    ) -> Outcome:
         """Makes the kernel hold what the part says, or leaves it as it was.
 
         Args:
             part: What to reach.
             report: Is given each line of each step, before the step is done.
             dry_run: Only report.
+            before: Is told the values of the settings that are about to be written.
 
         Raises:
             KernelError: The kernel cannot be read; nothing was touched.
         """
-        return self._reach(part, partial(want, part), report, dry_run=dry_run)
+        return self._reach(part, partial(want, part), report, dry_run=dry_run, before=before)
 
     def remove(self, sysctls: Mapping[str, str], report: Callable[[str], None], *, dry_run: bool = False) -> Outcome:
         """Takes everything of ours away, or leaves it as it was.
@@ -103,7 +113,13 @@ class Session:
                     self.kernel.announce(item.address, item.device)
 
     def _reach(
-        self, part: NodePart, choose: Callable[[Live], Wanted], report: Callable[[str], None], *, dry_run: bool
+        self,
+        part: NodePart,
+        choose: Callable[[Live], Wanted],
+        report: Callable[[str], None],
+        *,
+        dry_run: bool,
+        before: Callable[[Mapping[str, str]], None] | None = None,
     ) -> Outcome:
         kernel = self.kernel
         record = self.records.load() if self.records else None
@@ -127,6 +143,9 @@ class Session:
             for line in chain.from_iterable(change.lines() for change in changes):
                 report(line)
             return Outcome(DIFFERS, "", len(changes), notes=notes)
+        settings = {step.name: step.before for step in changes if isinstance(step, SetSysctl) and step.before}
+        if before and settings:
+            before(settings)
         try:
             after = apply(kernel, wanted, live, look, report)
         except ApplyFailedError as error:

@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from applier.change import Announce
-from applier.errors import KernelError, RefusedError
+from applier.delivery import Inbox, Terms, deliver, hold
+from applier.errors import RefusedError
 from applier.events import Events
-from applier.lock import locked
-from applier.session import DONE, FAILED, REFUSED, Outcome, Session
+from applier.log import Level, Log
+from applier.reporter import Reporter
+from applier.session import DONE, FAILED, Outcome, Session
 from bundle.directory import Bundle, BundleError
 
 _POLL = 0.25
@@ -36,31 +37,6 @@ _QUARREL = 20
 """Repairs within `_FULL` seconds after which somebody is taken to be at work against us, and repairs come slower."""
 
 
-class Log(Protocol):
-    """Where to say what happened; see `applier.log`."""
-
-    def event(self, level: str, name: str, message: str, **fields: object) -> None:
-        """Says one thing."""
-
-
-class Source(Protocol):
-    """Where bundles come from."""
-
-    def changed(self) -> bool:
-        """Tells whether there is something else than at the last call."""
-
-    def open(self) -> Bundle | None:
-        """Returns the bundle to reach; None if what is there is one not to take.
-
-        Raises:
-            BundleError: It cannot be trusted.
-            RefusedError: The same.
-        """
-
-    def took(self, bundle: Bundle) -> None:
-        """Is told that the node now holds this bundle."""
-
-
 @dataclass(slots=True)
 class Watch:
     """What is to be held, and what is still to be done.
@@ -68,22 +44,20 @@ class Watch:
     Attributes:
         session: The kernel.
         events: What it tells.
-        source: Where new bundles come from.
-        node: The node's name.
+        inbox: Where new bundles come from, and what was applied last.
+        terms: On what terms the node takes bundles.
         log: Where to say what happened.
-        wait: Seconds to wait for another apply to end.
         pauses: Seconds after which a new virtual IP is announced again, each from the one before.
-        tell: Is given each outcome, and whether it repaired something, for metrics.
+        reporter: Who tells Prometheus.
     """
 
     session: Session
     events: Events
-    source: Source
-    node: str
+    inbox: Inbox
+    terms: Terms
     log: Log
-    wait: float
     pauses: tuple[float, ...]
-    tell: Callable[[Outcome, bool], None]
+    reporter: Reporter
     _target: Bundle | None = None
     _due: float = 0.0
     _take_at: float = math.inf
@@ -95,14 +69,16 @@ class Watch:
     def run(self) -> int:
         """Watches until SIGTERM or SIGINT comes; leaves the kernel as it is then, and returns the exit status."""
         with _stopping() as stopped:
+            # What the node held before a boot, for as long as the new bundle is not there or will not do.
+            self._target = self.inbox.held(None)
             while not stopped():
                 now = time.monotonic()
-                if self.source.changed():
+                if self.inbox.changed():
                     self._tries, self._take_at = 0, now
                 if now >= self._take_at:
                     self._take()
-                if self._target is not None and now >= self._due:
-                    self._hold(self._target, repair=True)
+                if now >= self._due:
+                    self._hold()
                 self._announce()
                 if self.events.wait(_POLL):
                     time.sleep(_SETTLE)
@@ -112,45 +88,52 @@ class Watch:
         return DONE
 
     def _take(self) -> None:
-        """Applies what the source has now; if that will not do, what was held before is held on."""
+        """Applies what the inbox has now; if that will not do, what was held before is held on."""
         self._take_at = time.monotonic() + _RETRY[min(self._tries, len(_RETRY) - 1)]
         self._tries += 1
         try:
-            bundle = self.source.open()
-        except (BundleError, RefusedError) as error:
+            bundle = self.inbox.open()
+        except BundleError as error:
             self._say("error", "bundle_refused", str(error))
             return
-        if bundle is None or self._hold(bundle, repair=False) == DONE:
-            self._take_at = math.inf
-        if bundle is not None and self._take_at == math.inf:
-            self._target = bundle
-            self.source.took(bundle)
-
-    def _hold(self, bundle: Bundle, *, repair: bool) -> int:
         lines: list[str] = []
-        try:
-            with locked(self.wait):
-                outcome = self.session.apply(self.session.part(bundle, self.node), lines.append)
-        except (BundleError, RefusedError) as error:
-            outcome = Outcome(REFUSED, str(error))
-        except KernelError as error:
-            outcome = Outcome(FAILED, f"failed, nothing was touched: {error}")
-        for note in outcome.notes:
-            self._say("warning", "virtual_ip_held", note)
+        outcome = deliver(self.session, bundle, self.terms, lines.append)
+        if outcome.status == DONE:
+            self._target, self._take_at = bundle, math.inf
+        self._tell(outcome, lines, bundle, repair=False)
+
+    def _hold(self) -> None:
+        """Applies again what is held; somebody else may have applied something else since."""
+        target = self.inbox.held(self._target)
+        if target is None:
+            self._due = time.monotonic() + _FULL
+            return
+        lines: list[str] = []
+        outcome = hold(self.session, self._choose, self.terms, lines.append)
+        self._tell(outcome, lines, self._target, repair=True)
+
+    def _choose(self) -> Bundle:
+        self._target = self.inbox.held(self._target)
+        if self._target is None:
+            raise RefusedError("there is nothing to hold any more")
+        return self._target
+
+    def _tell(self, outcome: Outcome, lines: list[str], bundle: Bundle | None, *, repair: bool) -> None:
         now = time.monotonic()
         self._due = now + (_FULL if outcome.status == DONE else _RETRY[-1])
-        repaired = repair and outcome.changes > 0
+        for note in outcome.notes:
+            self._say("warning", "virtual_ip_held", note)
         if outcome.status != DONE:
             self._say("error", "apply_failed" if outcome.status == FAILED else "apply_refused", outcome.message)
         elif outcome.changes:
             self._said = ""
             name = "drift_repaired" if repair else "applied"
-            self.log.event("warning" if repair else "info", name, outcome.message, steps=lines)
+            self.log.event("warning" if repair else "info", name, outcome.message, steps="; ".join(lines))
+        repaired = repair and outcome.status == DONE and outcome.changes > 0
         if repaired:
             self._repairs = [*(moment for moment in self._repairs if moment > now - _FULL), now]
         self._plan_announcements(outcome.announced, now)
-        self.tell(outcome, repaired)
-        return outcome.status
+        self.reporter.tell(outcome, bundle, self.session.kernel, repaired=repaired)
 
     def _soonest(self) -> float:
         """Returns when to look after something was heard: at once, unless somebody keeps changing things."""
@@ -173,7 +156,7 @@ class Watch:
         if due:
             self.session.repeat(due)
 
-    def _say(self, level: str, name: str, message: str) -> None:
+    def _say(self, level: Level, name: str, message: str) -> None:
         # What stays wrong is said once, and not every few seconds.
         if message != self._said:
             self._said = message

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -21,6 +21,8 @@ from bundle.names import TABLE_FAMILY, TABLE_NAME
 from bundle.ruleset import Ruleset, RulesetError, fingerprint, parse
 
 MANIFEST = "manifest.json"
+SIGNED = "signed.json"
+SIGNATURE = "signed.json.sig"
 GATEWAYS = "gateways.json"
 POLICIES = "policies.json"
 WORKLOADS = "workloads.json"
@@ -31,6 +33,8 @@ ROUTING = "routing.json"
 ADDRESSES = "addresses.json"
 ACCOUNT_FILES = (GATEWAYS, POLICIES, WORKLOADS, CLUSTER, STATUS)
 NODE_FILES = (RULESET, ROUTING, ADDRESSES)
+HEAD_FILES = (MANIFEST, SIGNED, SIGNATURE)
+"""What no manifest lists: itself, and a signature, which comes later if at all."""
 
 _T = TypeVar("_T")
 
@@ -39,6 +43,9 @@ _SHOWN: Final = 200
 
 _LARGEST: Final = 512 << 20
 """Bytes of one file. A gateway node's ruleset for 150,000 workloads has 10 million."""
+
+_LARGEST_SIGNATURE: Final = 64 << 10
+"""Bytes of each file of a signature; the largest RSA key's has 5,000."""
 
 # What a rule or an element of ours may hold: one statement, so nothing that ends it or its block, and nothing that
 # refers to a variable or to the next line; braces only around names of interfaces.
@@ -72,11 +79,37 @@ class NodePart:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """An opened bundle: the manifest was read and every file's digest compared."""
+    """An opened bundle: the manifest was read and every file's digest compared.
+
+    Attributes:
+        directory: Where it was read.
+        manifest: Its manifest.
+        files: Content of each file by its path: of all that the manifest lists, or of one node's, see `open_part`.
+        head: Content of those of `HEAD_FILES` that are there, as it was read; a signature is not yet looked at.
+    """
 
     directory: Path
     manifest: Manifest
     files: dict[str, bytes]
+    head: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the manifest, and so of the whole bundle but its signature."""
+        return hashlib.sha256(self.head[MANIFEST]).hexdigest()
+
+    def require_node(self, name: str) -> None:
+        """Refuses a node that the bundle does not have.
+
+        Raises:
+            BundleError: It has no such node.
+        """
+        _require_node(self.directory, self.manifest, name)
+
+    def only(self, node: str) -> "Bundle":
+        """Returns the bundle without the content of other nodes' files."""
+        own = {node_path(node, file) for file in NODE_FILES}
+        return replace(self, files={path: content for path, content in self.files.items() if path in own})
 
     def decode(self, cls: type[_T], path: str) -> _T:
         """Reads one JSON file of the bundle.
@@ -102,9 +135,7 @@ class Bundle:
         Raises:
             BundleError: The bundle has no such node, or its files do not hold what they should.
         """
-        if name not in self.manifest.nodes:
-            known = ", ".join(self.manifest.nodes[:10]) or "none"
-            raise BundleError(f"{self.directory}: has no node {name[:300]!r}; nodes in it: {known}")
+        self.require_node(name)
         path = node_path(name, RULESET)
         try:
             text = self.files[path].decode()
@@ -132,11 +163,23 @@ def open_bundle(directory: Path) -> Bundle:
     Raises:
         BundleError: It is not complete, not unaltered or not of `FORMAT_VERSION`.
     """
+    return _open(directory, None)
+
+
+def open_part(directory: Path, node: str) -> Bundle:
+    """Reads what a node keeps of a bundle: what no manifest lists and the files of this one node, and checks these.
+
+    Raises:
+        BundleError: As for `open_bundle`, or the bundle has no such node.
+    """
+    return _open(directory, node)
+
+
+def _open(directory: Path, node: str | None) -> Bundle:
     home = _home(directory)
+    head = _read_head(home, directory)
     try:
-        manifest = decode(Manifest, _read(home, MANIFEST))
-    except OSError as error:
-        raise BundleError(f"{directory / MANIFEST}: {error.strerror}; is this a bundle?") from None
+        manifest = decode(Manifest, head[MANIFEST])
     except DecodeError as error:
         raise BundleError(f"{directory / MANIFEST}: {error}") from None
     if manifest.format_version != FORMAT_VERSION:
@@ -145,22 +188,48 @@ def open_bundle(directory: Path) -> Bundle:
             "use the egressc that wrote the bundle, or compile it again"
         )
     expected = set(ACCOUNT_FILES)
-    expected.update(node_path(node, file) for node in manifest.nodes for file in NODE_FILES)
+    expected.update(node_path(name, file) for name in manifest.nodes for file in NODE_FILES)
     if expected != set(manifest.files):
         odd = min(expected ^ set(manifest.files))
         raise BundleError(f"{directory / MANIFEST}: the list of files does not fit the list of nodes: {odd[:300]}")
+    if node is not None:
+        _require_node(directory, manifest, node)
+        expected = {node_path(node, file) for file in NODE_FILES}
     present = {path for path in list_files(directory) if not path.startswith(".")}
-    if surplus := present - expected - {MANIFEST}:
+    if surplus := present - expected - set(HEAD_FILES):
         raise BundleError(f"{directory / min(surplus)}: not a file of this bundle")
     files = {}
     for path, digest in manifest.files.items():
+        if path not in expected:
+            continue
         try:
             files[path] = _read(home, path)
         except OSError as error:
             raise BundleError(f"{directory / path}: {error.strerror}") from None
         if hashlib.sha256(files[path]).hexdigest() != digest:
             raise BundleError(f"{directory / path}: was altered: its SHA-256 is not the manifest's")
-    return Bundle(directory, manifest, files)
+    return Bundle(directory, manifest, files, head)
+
+
+def _require_node(directory: Path, manifest: Manifest, name: str) -> None:
+    if name not in manifest.nodes:
+        known = ", ".join(manifest.nodes[:10]) or "none"
+        raise BundleError(f"{directory}: has no node {name[:300]!r}; nodes in it: {known}")
+
+
+def _read_head(home: Path, directory: Path) -> dict[str, bytes]:
+    try:
+        head = {MANIFEST: _read(home, MANIFEST)}
+    except OSError as error:
+        raise BundleError(f"{directory / MANIFEST}: {error.strerror}; is this a bundle?") from None
+    for path in (SIGNED, SIGNATURE):
+        try:
+            head[path] = _read(home, path, _LARGEST_SIGNATURE)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise BundleError(f"{directory / path}: {error.strerror}") from None
+    return head
 
 
 def _home(directory: Path) -> Path:
@@ -170,7 +239,7 @@ def _home(directory: Path) -> Path:
         raise BundleError(f"{directory}: cannot be opened: {getattr(error, 'strerror', error)}") from None
 
 
-def _read(home: Path, path: str) -> bytes:
+def _read(home: Path, path: str, largest: int = _LARGEST) -> bytes:
     """Reads a file of the bundle, and of nothing else: no pipe that never ends, nothing that a link leads out to."""
     real = os.path.realpath(home / path)
     if not Path(real).is_relative_to(home):
@@ -182,8 +251,8 @@ def _read(home: Path, path: str) -> bytes:
             raise IsADirectoryError(errno.EISDIR, "Is a directory")
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "is not a regular file")
-        if status.st_size > _LARGEST:
-            raise OSError(errno.EFBIG, f"has {status.st_size} bytes, more than any file of a bundle has")
+        if status.st_size > largest:
+            raise OSError(errno.EFBIG, f"has {status.st_size} bytes, more than any such file of a bundle has")
         return file.read(status.st_size)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from bundle.values import AddressText, InterfaceText, MarkText, NameText, PrefixText
+from bundle.values import AddressText, DigestText, InterfaceText, MarkText, NameText, PrefixText
 
 FORMAT_VERSION = 1
 """Version of the bundle format; a reader refuses every other.
@@ -36,6 +36,21 @@ class Manifest:
     inputs_digest: str
     nodes: tuple[NameText, ...]
     files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`signed.json`: what the signature of a bundle, `signed.json.sig`, vouches for.
+
+    Attributes:
+        format_version: `FORMAT_VERSION` of the bundle.
+        manifest: SHA-256 of `manifest.json` in lower-case hexadecimal; the manifest pins all other files.
+        serial: Tells which of two bundles is the newer one, so it only grows: seconds since 1970, unless given.
+    """
+
+    format_version: int
+    manifest: DigestText
+    serial: int
 
 
 @dataclass(frozen=True, slots=True)

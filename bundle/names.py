@@ -84,3 +84,6 @@ PRIORITY_GUARD: Final = 110
 METRIC_NEXT_HOP: Final = 100
 METRIC_BLACKHOLE: Final = 4096
 """Below the next hop in the same table: when its device goes, the packet is dropped and not sent by `main`."""
+
+STATE_DIRECTORY: Final = "/var/lib/egressc"
+"""Where a node keeps what was applied and how to go back; what systemd's `StateDirectory=egressc` makes too."""

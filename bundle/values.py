@@ -14,6 +14,7 @@ _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a
 _LONGEST_NAME = 253
 _INTERFACE = re.compile(r"(?!\.\.?$)[A-Za-z0-9_.@+=-]{1,15}")
 _MARK = re.compile(r"0x[0-9a-f]{8}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,10 @@ def _is_mark(text: str) -> bool:
     return _MARK.fullmatch(text) is not None
 
 
+def _is_digest(text: str) -> bool:
+    return _DIGEST.fullmatch(text) is not None
+
+
 def _is_address(text: str) -> bool:
     try:
         return "%" not in text and str(ip_address(text)) == text
@@ -54,5 +59,6 @@ def _is_prefix(text: str) -> bool:
 NameText = Annotated[str, Check("the name of a Kubernetes object", is_name)]
 InterfaceText = Annotated[str, Check("the name of an interface", _is_interface)]
 MarkText = Annotated[str, Check("a mark such as 0x05000000", _is_mark)]
+DigestText = Annotated[str, Check("a SHA-256 in lower-case hexadecimal", _is_digest)]
 AddressText = Annotated[str, Check("an IP address as ipaddress prints it", _is_address)]
 PrefixText = Annotated[str, Check("a CIDR as ipaddress prints it", _is_prefix)]

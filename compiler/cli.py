@@ -50,6 +50,22 @@ def _parser() -> argparse.ArgumentParser:
     schema = add_command(commands, "schema", "print a schema, or the names of all", "compiler.commands:schema")
     schema.add_argument("name", metavar="NAME", nargs="?", help="one of the names; without it they are listed")
 
+    sign = add_command(commands, "sign", "sign a bundle with an SSH key", "compiler.sign:main")
+    sign.add_argument("bundle", metavar="DIR", type=Path)
+    sign.add_argument(
+        "--key",
+        metavar="FILE",
+        required=True,
+        type=Path,
+        help="an SSH key: a private one, or a public one whose private half an agent or a token holds",
+    )
+    sign.add_argument(
+        "--serial",
+        metavar="N",
+        type=int,
+        help="tells which of two bundles is the newer one, so it must grow; without it, the seconds since 1970",
+    )
+
     add_parsers(commands)
     lab_cli.add_parser(commands).set_defaults(command="lab.cli:main")
     return parser

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bundle.directory import MANIFEST, POLICIES, BundleError, open_bundle
+from bundle.directory import ACCOUNT_FILES, MANIFEST, NODE_FILES, POLICIES, BundleError, open_bundle, open_part
 from bundle.model import Policies
 from bundle.ruleset import fingerprint
 
@@ -220,12 +220,63 @@ def absolute_path(made: Path) -> str:
     return f"{MANIFEST}: the list of files does not fit the list of nodes: /etc/passwd"
 
 
+def with_node(made: Path, name: str) -> str:
+    """Adds a node, with all that the lists then want."""
+    manifest = json.loads((made / MANIFEST).read_text())
+    manifest["nodes"].append(name)
+    manifest["files"].update({f"nodes/{name}/{file}": "0" * 64 for file in NODE_FILES})
+    (made / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    return f"{MANIFEST}: nodes[{len(manifest['nodes']) - 1}]: expected the name of a Kubernetes object"
+
+
+def node_that_leads_out(made: Path) -> str:
+    return with_node(made, "../../etc")
+
+
+def node_that_is_this_folder(made: Path) -> str:
+    return with_node(made, ".")
+
+
+def node_with_a_slash(made: Path) -> str:
+    return with_node(made, "worker-1/x")
+
+
+def node_in_capitals(made: Path) -> str:
+    return with_node(made, "Worker-1")
+
+
+def node_with_a_zero_byte(made: Path) -> str:
+    return with_node(made, "worker-1\0")
+
+
+def node_that_is_not_there(made: Path) -> str:
+    with_node(made, "worker-9")
+    return "nodes/worker-9/"
+
+
+def file_in_capitals(made: Path) -> str:
+    (made / NODE / "Ruleset.nft").touch()
+    return f"{NODE}/Ruleset.nft: not a file of this bundle"
+
+
+def signature_that_is_a_folder(made: Path) -> str:
+    (made / "signed.json").mkdir()
+    return "signed.json: Is a directory"
+
+
+def files_beside_a_signature(made: Path) -> str:
+    (made / "signed.json.sig.old").touch()
+    return "signed.json.sig.old: not a file of this bundle"
+
+
 HARM = [
     link_out, link_to_a_device, link_in_a_circle, folder_that_is_a_link_out, pipe, pipe_as_manifest, folder, sparse,
     sparse_manifest, truncated, ruleset_truncated, deep, utf_16, key_twice, huge_number, number_of_65_bits,
     negative_number, no_mark, no_address, address_in_another_form, interface_that_is_a_path, rule_that_ends_its_chain,
     rule_that_includes, rule_that_goes_on, rule_without_its_digest, include, other_table, table_in_a_table,
-    counter_of_others, very_many_braces, very_many_nodes, path_out, absolute_path,
+    counter_of_others, very_many_braces, very_many_nodes, path_out, absolute_path, node_that_leads_out,
+    node_that_is_this_folder, node_with_a_slash, node_in_capitals, node_with_a_zero_byte, node_that_is_not_there,
+    file_in_capitals, signature_that_is_a_folder, files_beside_a_signature,
 ]  # fmt: skip
 
 
@@ -246,7 +297,7 @@ def test_harm_to_a_bundle_is_refused_by_file_and_place(made: Path, harm: Callabl
     assert len(str(raised.value)) < 1000
 
 
-@pytest.mark.parametrize("harm", [pipe, sparse, link_to_a_device, rule_that_ends_its_chain])
+@pytest.mark.parametrize("harm", [pipe, sparse, link_to_a_device, truncated])
 def test_apply_of_a_harmed_bundle_ends_with_status_2_before_it_looks_at_the_kernel(
     made: Path, harm: Callable[[Path], str]
 ) -> None:
@@ -271,3 +322,77 @@ def test_a_bundle_reached_by_a_link_is_opened(made: Path) -> None:
     (made.parent / "link").symlink_to(made)
 
     assert open_bundle(made.parent / "link").node("worker-1").node == "worker-1"
+
+
+@pytest.mark.parametrize("path", [MANIFEST, *ACCOUNT_FILES, *(f"{NODE}/{file}" for file in NODE_FILES)])
+def test_a_file_cut_anywhere_is_refused(made: Path, path: str) -> None:
+    whole = (made / path).read_bytes()
+    # Of the manifest, which is text and has no digest of its own, an end of line may be lacking.
+    text = whole.rstrip() if path == MANIFEST else whole
+    for length in (0, 1, len(text) // 3, len(text) // 2, len(text) - 2, len(text) - 1):
+        (made / path).write_bytes(text[:length])
+
+        with pytest.raises(BundleError, match=f"{path}: "):
+            open_bundle(made)
+
+
+def test_what_changes_after_the_opening_is_not_what_is_applied(made: Path) -> None:
+    opened = open_bundle(made)
+    expected = open_bundle(made).node("worker-1")
+    for path in (made / NODE).iterdir():
+        path.write_text("altered")
+
+    assert opened.node("worker-1") == expected
+
+
+# one node's part
+
+
+def without_others(made: Path) -> Path:
+    """Leaves what a node keeps."""
+    kept = {MANIFEST, *(f"{NODE}/{file}" for file in NODE_FILES)}
+    for path in made.rglob("*"):
+        if path.is_file() and path.relative_to(made).as_posix() not in kept:
+            path.unlink()
+    return made
+
+
+def test_a_part_is_that_of_the_whole_bundle(made: Path) -> None:
+    expected = open_bundle(made)
+
+    found = open_part(without_others(made), "worker-1")
+
+    assert (found.node("worker-1"), found.digest) == (expected.node("worker-1"), expected.digest)
+    with pytest.raises(BundleError, match=r"nodes/worker-2/ruleset\.nft: "):
+        found.node("worker-2")
+
+
+@pytest.mark.parametrize("path", [MANIFEST, *(f"{NODE}/{file}" for file in NODE_FILES)])
+def test_a_part_that_lacks_a_file_is_refused(made: Path, path: str) -> None:
+    (without_others(made) / path).unlink()
+
+    with pytest.raises(BundleError, match=f"{path}: No such file or directory"):
+        open_part(made, "worker-1")
+
+
+@pytest.mark.parametrize("harm", [rule_that_ends_its_chain, no_mark, interface_that_is_a_path, ruleset_truncated])
+def test_harm_to_a_part_is_refused_too(made: Path, harm: Callable[[Path], str]) -> None:
+    expected = harm(without_others(made))
+
+    with pytest.raises(BundleError) as raised:
+        open_part(made, "worker-1").node("worker-1")
+
+    assert str(raised.value).startswith(f"{made}/{expected}")
+
+
+@pytest.mark.parametrize(
+    ("node", "message"), [("worker-9", "has no node 'worker-9'"), ("../worker-1", "has no node '../worker-1'")]
+)
+def test_a_part_of_a_node_that_is_none_is_refused(made: Path, node: str, message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        open_part(made, node)
+
+
+def test_a_part_beside_others_is_not_what_a_node_keeps(made: Path) -> None:
+    with pytest.raises(BundleError, match="not a file of this bundle"):
+        open_part(made, "worker-1")

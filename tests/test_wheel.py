@@ -69,7 +69,9 @@ def test_wheel_compiles_a_golden_case_from_the_root_directory(environment: Path,
     assert {name: content for name, content in expected.items() if name not in BESIDES} == made
 
 
-@pytest.mark.parametrize("command", ["compile", "check", "explain", "test", "schema", "apply", "lab"])
+@pytest.mark.parametrize(
+    "command", ["compile", "check", "explain", "test", "schema", "sign", "apply", "rollback", "lab"]
+)
 def test_wheel_loads_every_command(environment: Path, command: str) -> None:
     assert run(environment / "egressc", command, "--help", cwd=Path("/")).startswith(f"usage: egressc {command}")
 

@@ -12,6 +12,7 @@ from bundle.codec import camel
 
 BUNDLE_FILES: Final = {
     "manifest": model.Manifest,
+    "signed": model.Statement,
     "gateways": model.Gateways,
     "policies": model.Policies,
     "workloads": model.Workloads,
