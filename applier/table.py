@@ -9,6 +9,7 @@ from typing import Protocol
 
 from applier.elements import Elements, OddElementError
 from applier.errors import KernelError
+from applier.late import OBJECTS
 from applier.script import TABLE
 from bundle.ruleset import Ruleset, RulesetError, Set, parse
 
@@ -54,7 +55,10 @@ def read(listing: Listing, contents: Contents, scope: Scope) -> Ruleset | None:
         rules = sum(len(chain.rules) for chain in structure.chains.values())
         if (len(structure.chains), rules, len(structure.sets)) != counted:
             raise KernelError(f"table {TABLE} was not listed as a whole, or changed meanwhile; try again")
-        sets = {name: _fill(item, listing, contents, scope.get(name)) for name, item in structure.sets.items()}
+        sets = {
+            name: item if ("set", name) in OBJECTS else _fill(item, listing, contents, scope.get(name))
+            for name, item in structure.sets.items()
+        }
     except RulesetError as error:
         raise KernelError(f"table {TABLE} of the kernel holds what cannot be understood: {error}") from None
     return replace(structure, sets=sets)

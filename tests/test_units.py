@@ -18,7 +18,7 @@ UNITS = ROOT / "deploy" / "systemd"
 SERVICES = ("egressc-apply.service", "egressc.service")
 FILES = sorted(path.name for path in UNITS.iterdir() if path.suffix in {".service", ".path", ".timer"})
 # What the two services are to differ in; all else restricts and is to be the same.
-OWN = {"Type", "ExecStart", "Restart", "RestartSec", "TimeoutStartSec"}
+OWN = {"Type", "ExecStartPre", "ExecStart", "Restart", "RestartSec", "TimeoutStartSec"}
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing: install systemd, which need not run"
@@ -75,7 +75,7 @@ def test_services_start_the_program_for_nodes(name: str) -> None:
     (start,) = read_unit(UNITS / name).values("Service", "ExecStart")
 
     assert start.startswith(
-        "/usr/bin/python3 -I -S /usr/local/sbin/egressc apply ${EGRESSC_BUNDLE} --node ${EGRESSC_NODE} "
+        "/usr/bin/python3 -I /usr/local/sbin/egressc apply ${EGRESSC_BUNDLE} --node ${EGRESSC_NODE} "
     )
     assert start.endswith(" $EGRESSC_OPTIONS")
     assert (" --watch " in start) == (name == "egressc.service")
@@ -99,7 +99,7 @@ def sandboxed(unit: str, folder: Path, namespace: Netns, *command: str) -> subpr
     calls.write_text("\n".join(sorted(allowed_calls(read_unit(UNITS / unit)))))
     sandbox = [sys.executable, str(ROOT / "tests" / "sandbox.py"), str(UNITS / unit), str(calls), str(folder)]
     inside = ["ip", "netns", "exec", namespace.name, "unshare", "--mount"]
-    whole = [*inside, *sandbox, sys.executable, "-I", "-S", *command]
+    whole = [*inside, *sandbox, sys.executable, "-I", *command]
     return subprocess.run(whole, capture_output=True, text=True, check=False, cwd="/")
 
 
