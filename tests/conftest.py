@@ -53,6 +53,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.skip(reason=reason))
 
 
+@pytest.fixture(autouse=True)
+def _hurry(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets no command of a kernel test wait for seconds to announce a virtual IP again."""
+    if request.node.get_closest_marker("kernel"):
+        monkeypatch.setattr("applier.cli.AGAIN", ())
+
+
 @pytest.fixture
 def made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     """A bundle, compiled from the golden case `dual-stack`."""

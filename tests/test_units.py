@@ -187,10 +187,10 @@ def test_the_applier_works_under_the_restrictions(folder: Path, netns: Netns, no
     (start,) = read_unit(UNITS / unit).values("Service", "ExecStart")
     settings = {"${EGRESSC_BUNDLE}": "/srv/bundle", "${EGRESSC_NODE}": node, "/usr/local/sbin/egressc": "/srv/egressc"}
     words = [settings.get(word, word) for word in start.split() if word != "$EGRESSC_OPTIONS"]
-    assert words[:3] == ["/usr/bin/python3", "-I", "-S"]
+    assert words[:2] == ["/usr/bin/python3", "-I"]
 
-    first = sandboxed(unit, folder, netns, *words[3:])
-    second = sandboxed(unit, folder, netns, *words[3:])
+    first = sandboxed(unit, folder, netns, *words[2:])
+    second = sandboxed(unit, folder, netns, *words[2:])
 
     assert (first.returncode, first.stderr) == (0, "")
     assert first.stdout.endswith("steps\n")
