@@ -180,7 +180,8 @@ class Crossing:
         finally:
             for process in (*senders, watch):
                 process.kill()
-                process.wait()
+                with process:  # which closes its pipes and waits for it
+                    pass
         assert seen["lost"] == 0, "the observer missed packets"
         reports.append(_report([*steady, *fresh], talks, results, seen, _backlog_drops() - dropped))
 

@@ -1,5 +1,6 @@
 """What machines on a link say of an address, with the kernel's own time of when; on the outside's side of a lab."""
 
+import ctypes
 import socket
 import struct
 import time
@@ -14,10 +15,24 @@ from applier.netns import entered
 
 _ALL_PROTOCOLS = 3
 _TIMESTAMP = 35  # SO_TIMESTAMPNS
+_ATTACH_FILTER = 26  # SO_ATTACH_FILTER
 _ARP, _IPV6 = 0x0806, 0x86DD
 _SOLICITATION, _ADVERTISEMENT = 135, 136
 _ICMPV6 = 58
 _OUTGOING = 4
+_LOAD_2, _LOAD_1, _IS, _RETURN = 0x28, 0x30, 0x15, 0x06  # of classic BPF
+_CLAIMS_ONLY = (
+    (_LOAD_2, 0, 0, 12),
+    (_IS, 5, 0, _ARP),
+    (_IS, 0, 5, _IPV6),
+    (_LOAD_1, 0, 0, 20),
+    (_IS, 0, 3, _ICMPV6),
+    (_LOAD_1, 0, 0, 54),
+    (_IS, 0, 1, _ADVERTISEMENT),
+    (_RETURN, 0, 0, 256),
+    (_RETURN, 0, 0, 0),
+)
+"""Code, steps to go on if it is so, steps if not, operand: lets ARP and neighbour advertisements through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,11 @@ def listening(netns: str, device: str) -> Iterator[Listener]:
     with link:
         link.bind((device, _ALL_PROTOCOLS))
         link.setsockopt(socket.SOL_SOCKET, _TIMESTAMP, 1)
+        # Nobody reads while an apply runs: other packets must not fill the queue.
+        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in _CLAIMS_ONLY))
+        link.setsockopt(
+            socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("@HP", len(_CLAIMS_ONLY), ctypes.addressof(code))
+        )
         yield Listener(link)
 
 

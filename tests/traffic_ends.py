@@ -101,8 +101,9 @@ def talk(flows: list[tuple[int, str, str]], rate: int) -> dict[str, Any]:
 def watch(addresses: list[str]) -> dict[str, Any]:
     """Answers TCP, and sees every packet to the addresses: by flow and source address the numbers that came."""
     packets = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ALL_PROTOCOLS))
-    with suppress(PermissionError):
-        packets.setsockopt(socket.SOL_SOCKET, _RECEIVE_BUFFER_FORCE, _RECEIVE_BUFFER)
+    for option in (socket.SO_RCVBUF, _RECEIVE_BUFFER_FORCE):
+        with suppress(PermissionError):  # the second is root's, not that of a user namespace
+            packets.setsockopt(socket.SOL_SOCKET, option, _RECEIVE_BUFFER)
     packets.settimeout(0)
     listeners, sinks = [], []
     peers: list[socket.socket] = []
