@@ -16,6 +16,7 @@ from typing import Any
 
 BODY = struct.Struct("!IQ")
 DATAGRAMS, STREAMS = 9000, 9001
+_STEADY_PORTS, _FRESH_PORTS = 500, 1024
 _ALL_PROTOCOLS = 3
 _OUTGOING, _OTHERHOST = 4, 3
 _SOL_PACKET, _STATISTICS = 263, 6
@@ -41,7 +42,7 @@ def steady(flows: list[tuple[int, str, str]], rate: int) -> dict[str, Any]:
     sockets = []
     for number, source, destination in flows:
         sock = socket.socket(family(source), socket.SOCK_DGRAM)
-        sock.bind((source, 0))
+        sock.bind((source, _STEADY_PORTS + number))
         sock.connect((destination, DATAGRAMS))
         sockets.append((number, sock))
     sent = 0
@@ -68,7 +69,7 @@ def fresh(flows: list[tuple[int, str, str]], rate: int) -> dict[str, Any]:
         for _ in range(min(due - sent, 10)):
             number, source, destination = flows[sent % len(flows)]
             with socket.socket(family(source), socket.SOCK_DGRAM) as sock:
-                sock.bind((source, 1024 + (sent // len(flows)) % 64000))
+                sock.bind((source, _FRESH_PORTS + (sent // len(flows)) % 64000))
                 sock.sendto(BODY.pack(number, count[number]), (destination, DATAGRAMS))
             count[number] += 1
             sent += 1
