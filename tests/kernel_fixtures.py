@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from shlex import split
@@ -16,6 +17,15 @@ _NUMBERS = count()
 _SYSCTLS = (
     "grep -r . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf "
     "$(ls -d /proc/sys/net/ipv6/conf/*/forwarding) --exclude=stable_secret --exclude=mc_forwarding"
+)
+
+_LISTS = (
+    "ip -4 rule",
+    "ip -6 rule",
+    "ip -4 route show table all",
+    "ip -6 route show table all",
+    "ip -o address",
+    _SYSCTLS,
 )
 
 # No link-local addresses: one would change the dump when its duplicate detection ends.
@@ -62,22 +72,28 @@ class Netns:
         names = [line.removeprefix("table ") for line in self.run("nft list tables").splitlines()]
         return "".join(self.run(f"nft list table {name}") for name in names if name != TABLE)
 
-    def dump(self) -> tuple[object, ...]:
-        """Returns all that an apply could change; our table in normal form, since what is made anew is listed last."""
-        return (
-            self.table(),
-            self.others(),
-            self.run("ip -4 rule"),
-            self.run("ip -6 rule"),
-            sorted(self.run("ip -4 route show table all").splitlines()),
-            sorted(self.run("ip -6 route show table all").splitlines()),
-            sorted(self.run("ip -o address").splitlines()),
-            sorted(self.run(f"sh -c '{_SYSCTLS}'").splitlines()),
-        )
+    def dump(self) -> tuple[Ruleset | None, str, list[str], list[str], list[str], list[str], list[str], list[str]]:
+        """Returns all that an apply could change.
+
+        In order: our table in normal form, since what is made anew is listed last; the tables of others; rules of IPv4,
+        of IPv6; routes of IPv4, of IPv6; addresses; settings.
+        """
+        # One process for all: a test may ask hundreds of times.
+        listed = self.run(f"sh -c '{' && echo --- && '.join(_LISTS)}'")
+        rules4, rules6, *others = (part.splitlines() for part in listed.split("---\n"))
+        routes4, routes6, addresses, settings = map(sorted, others)
+        return self.table(), self.others(), rules4, rules6, routes4, routes6, addresses, settings
 
 
 @pytest.fixture
 def netns() -> Iterator[Netns]:
+    with fresh() as namespace:
+        yield namespace
+
+
+@contextmanager
+def fresh() -> Iterator[Netns]:
+    """A namespace for as long as the body lasts."""
     namespace = Netns(f"egressc-t{os.getpid()}-{next(_NUMBERS)}")
     run(["ip", "netns", "add", namespace.name])
     try:
