@@ -132,7 +132,8 @@ class Session:
             return Outcome(REFUSED, f"refused, nothing was touched:\n{error}")
         changes = difference(wanted, live)
         if not changes:
-            self._remember(part, live, generation)
+            if record is None or (record.generation, record.ruleset_text) != (generation, part.ruleset_text):
+                self._remember(part, live, generation)
             return Outcome(DONE, "nothing to do")
         asked = questions(part, changes)
         answers = kernel.probe(asked.virtual_ips, asked.neighbours) if asked.virtual_ips else {}

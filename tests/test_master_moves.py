@@ -162,7 +162,6 @@ def connections(cluster: Cluster, node: str) -> list[tuple[str, str, int]]:
     return sorted(found)
 
 
-@pytest.mark.xfail(reason="the applier leaves connections alone")
 def test_connections_of_the_former_master_are_forgotten_and_no_others(cluster: Cluster) -> None:
     cluster.reset()
     assert commands.request(LAB, OLD, OUTSIDE[4]) is not None
