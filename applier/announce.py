@@ -1,14 +1,12 @@
 """Tells the neighbours on a link which machine holds an address now, so that they need not wait for their caches."""
 
 import socket
-import time
 from ipaddress import IPv4Address, IPv6Address
 
 from applier.frames import gratuitous_arp, unsolicited_advertisement
 
 _ETHERNET = 1  # ARPHRD_ETHER; other links have no addresses to learn
 _REPEAT = 3  # a lost frame would leave a neighbour with the old machine until its cache ages
-_PAUSE = 0.02  # seconds
 
 
 def announce(address: IPv4Address | IPv6Address, device: str, *, router: bool) -> None:
@@ -34,4 +32,3 @@ def announce(address: IPv4Address | IPv6Address, device: str, *, router: bool) -
         for _ in range(_REPEAT):
             for frame in frames:
                 link.send(frame)
-            time.sleep(_PAUSE)

@@ -22,7 +22,7 @@ from bundle.directory import Bundle, NodePart
 from bundle.names import STATE_DIRECTORY
 from bundle.text import printable_lines
 
-AGAIN = (0.5, 1.0, 2.0)
+AGAIN = (0.1, 0.4, 1.0, 2.0)
 """Seconds after which a new virtual IP is announced again, each from the one before: switches and hosts lose frames."""
 
 

@@ -82,6 +82,8 @@ class Route:
             self.key == wanted.key
             and (self.type, self.gateway, self.protocol) == (wanted.type, wanted.gateway, wanted.protocol)
             and wanted.device in (None, self.device)
+            # Where no interface was asked for, the kernel is to find it by its routes, which an on-link hop forbids.
+            and (wanted.onlink or not self.onlink)
         )
 
     def __str__(self) -> str:

@@ -30,13 +30,14 @@ _SETTINGS = {
     "net/ipv6/conf/default/accept_dad": "0",
     "net/ipv6/conf/default/accept_ra": "0",
 }
-# Strict reverse path filtering is the worst that distributions set. Short times, else each new flow of a test stays.
+# Strict reverse path filtering is the worst that distributions set. Short times, else each new flow of a test stays,
+# and an apply that looks through the connections would look through thousands.
 _NODE_SETTINGS = {
     "net/ipv4/ip_forward": "1",
     "net/ipv6/conf/all/forwarding": "1",
     "net/ipv4/conf/all/rp_filter": "1",
     "net/ipv4/conf/default/rp_filter": "1",
-    "net/netfilter/nf_conntrack_udp_timeout": "5",
+    "net/netfilter/nf_conntrack_udp_timeout": "1",
     "net/netfilter/nf_conntrack_udp_timeout_stream": "5",
 }
 

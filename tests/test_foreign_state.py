@@ -12,6 +12,7 @@ from kernel_fixtures import Netns, netns
 
 from applier.cli import run
 from bundle.names import TABLE_FAMILY, TABLE_NAME
+from compiler.cli import main
 
 pytestmark = pytest.mark.kernel
 __all__ = ["netns"]
@@ -36,6 +37,18 @@ def failing(state: State) -> tuple[Step, int]:
     return applying(replace(state, sysctls={**SETTINGS, **settings}), expected=3)
 
 
+def removing(namespace: Netns, _: Path) -> int:
+    return main(["remove", "--node", NODE, "--netns", namespace.name])
+
+
+def going_back(namespace: Netns, directory: Path) -> int:
+    """Two applies that are kept, and the way back from the second to the first."""
+    options = ["--node", NODE, "--netns", namespace.name, "--state-dir", str(directory / "kept")]
+    for name, state in (("b", B), ("a", A)):
+        assert main(["apply", str(write_bundle(directory / name, state)), *options]) == 0
+    return main(["rollback", *options])
+
+
 A, B = (replace(state, sysctls=SETTINGS) for state in (state_a(), state_b()))
 STEPS: dict[str, Sequence[tuple[Step, int]]] = {
     "an-apply": [applying(A)],
@@ -43,6 +56,9 @@ STEPS: dict[str, Sequence[tuple[Step, int]]] = {
     "an-apply-of-another-state-and-back": [applying(A), applying(B), applying(A)],
     "an-apply-that-fails": [failing(A)],
     "an-apply-that-fails-after-another": [applying(A), failing(B)],
+    "a-rollback": [applying(A), (going_back, 0)],
+    "a-removal": [applying(A), (removing, 0)],
+    "a-removal-where-nothing-is": [(removing, 0)],
     "an-apply-that-is-refused": [applying(replace(A, sysctls={"net/no_such_setting": "1"}), expected=2)],
 }
 VIRTUAL_IPS = frozenset(item.address.partition("/")[0] for state in (A, B) for item in state.addresses)
