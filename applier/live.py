@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from applier.kernel import Kernel
 from applier.late import OBJECTS
-from applier.model import Live
+from applier.model import Live, Rule
 from applier.script import UNSETTLED, unmask
 from bundle.directory import NodePart
 from bundle.names import PROTOCOL
 from bundle.ruleset import Ruleset
 
+_INVERTED = 2  # FIB_RULE_INVERT
 _NAT_HOOK = re.compile(r"type nat hook \w+ priority -?\d+")
 
 # Writing the first sets the others as well, and taking it back would not: so these are remembered too.
@@ -48,6 +49,7 @@ def observe(kernel: Kernel, part: NodePart, texts: Mapping[str, str]) -> Live:
         addresses=tuple(address for address in addresses if address.protocol == PROTOCOL),
         sysctls={name: kernel.read_sysctl(name) for name in _sysctls(kernel, part)},
         foreign_rules=tuple(rule for rule in rules if rule.protocol != PROTOCOL and rule.priority in priorities),
+        catching_rules=tuple(rule for rule in rules if rule.protocol != PROTOCOL and _catches(rule, part)),
         foreign_routes=tuple(route for route in routes if route.protocol != PROTOCOL and route.table in tables),
         foreign_addresses=tuple(
             address
@@ -65,6 +67,19 @@ def observe(kernel: Kernel, part: NodePart, texts: Mapping[str, str]) -> Live:
         # Only before ours are there: later ones of others come after ours, and are theirs to explain.
         foreign_chains=tuple(_rivals(kernel.list_chains(), part.ruleset)) if ruleset is None else (),
     )
+
+
+def _catches(rule: Rule, part: NodePart) -> bool:
+    """Tells whether a rule may take packets with a mark of ours before our own rule sees them."""
+    if ("flags", _INVERTED) in rule.extra:
+        return False  # such as WireGuard's, which asks for packets without a mark of its own
+    for own in part.routing.rules:
+        value, mask = int(own.fwmark, 16), int(own.fwmask, 16)
+        shared = rule.fwmask & mask
+        asked_before = own.family == rule.family and rule.priority < own.priority
+        if asked_before and rule.fwmark & mask and rule.fwmark & shared == value & shared:
+            return True
+    return False
 
 
 def settled(ruleset: Ruleset) -> Ruleset:

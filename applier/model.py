@@ -146,6 +146,7 @@ class Live:
         addresses: Our addresses.
         sysctls: Every setting that the plan names or moves along with it; None if the kernel has no such setting.
         foreign_rules: Rules of others at our priorities.
+        catching_rules: Rules of others that would take packets with a mark of ours before our rules do.
         foreign_routes: Routes of others in the planned tables.
         foreign_addresses: Planned virtual IPs that are here and not ours.
         devices: Interfaces.
@@ -161,6 +162,7 @@ class Live:
     addresses: tuple[Address, ...]
     sysctls: Mapping[str, str | None]
     foreign_rules: tuple[Rule, ...] = ()
+    catching_rules: tuple[Rule, ...] = ()
     foreign_routes: tuple[Route, ...] = ()
     foreign_addresses: tuple[Address, ...] = ()
     devices: tuple[str, ...] = ()

@@ -94,6 +94,8 @@ def _device(address: PlannedAddress, live: Live) -> str | None:
 def _reasons(part: NodePart, live: Live) -> Iterator[str]:
     for rule in live.foreign_rules:
         yield f"a rule that is not ours stands at our priority: {rule}; remove it or compile with another one"
+    for rule in live.catching_rules:
+        yield f"a rule that is not ours takes packets with a mark of ours: {rule}; compile with another mark mask"
     for route in live.foreign_routes:
         yield f"a route that is not ours stands in table {route.table}, which is planned for us: {route}"
     for address in live.foreign_addresses:

@@ -1,7 +1,8 @@
 """The applier on the real kernel: what it reaches, what it leaves alone, and how it goes back."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import cast
 import pytest
 from applier_bundles import NODE, Item, State, mark_rule, next_hop, ruleset_text, state_a, state_b, vip, write_bundle
 from kernel_fixtures import TABLE, Netns, netns
+from kernel_fixtures import run as run_command
 
 from applier.cli import apply_part, run
 from applier.errors import KernelError
@@ -95,6 +97,22 @@ class Node:
     def scripts(self) -> list[str]:
         """Returns the nft texts of the last apply."""
         return [str(argument) for name, argument in self.writes if name == "run_nft"]
+
+
+@contextmanager
+def stranger(namespace: Netns, address: str) -> Iterator[str]:
+    """Somebody at the other end of eth1 who answers for an address; gives his MAC."""
+    name = f"{namespace.name}-x"
+    run_command(["ip", "netns", "add", name])
+    try:
+        namespace.run(f"ip link set peer1 netns {name}")
+        for command in (f"address add {address}/24 dev peer1", "link set peer1 up"):
+            run_command(["ip", "-n", name, *command.split()])
+        yield run_command(["ip", "netns", "exec", name, "cat", "/sys/class/net/peer1/address"]).strip()
+    finally:
+        run_command(["ip", "-n", name, "link", "set", "peer1", "netns", namespace.name])
+        namespace.run("ip link set peer1 up")
+        run_command(["ip", "netns", "delete", name])
 
 
 @pytest.fixture
@@ -443,7 +461,12 @@ def test_a_dry_run_on_an_empty_node_prints_every_rule(node: Node) -> None:
     ("command", "reason"),
     [
         ("ip rule add priority 7300 fwmark 0x5000000/0xff000000 lookup 52", "not ours stands at our priority"),
+        ("ip rule add priority 100 fwmark 0x5000000/0xf000000 lookup 52", "not ours takes packets with a mark of ours"),
         ("ip route add default via 172.18.4.9 dev eth0 table 7305", "not ours stands in table 7305"),
+        (
+            "nft add table ip theirs; add chain ip theirs post { type nat hook postrouting priority 90; }",
+            "not ours stands at a priority of ours: chain post of table ip theirs",
+        ),
         ("ip address add 172.18.18.241/24 dev eth0", "172.18.18.241/24 is already on eth0, and not by us"),
         ("ip link delete eth1", "the plan names interface eth1, which this node does not have"),
     ],
@@ -456,6 +479,48 @@ def test_what_is_in_the_way_is_refused_and_nothing_touched(node: Node, command: 
     assert reason in node.err
     assert (node.writes, node.out) == ([], "")
     assert node.netns.dump() == first
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ip rule add priority 100 fwmark 0x200/0xf00 lookup 2004",  # Cilium
+        "ip rule add priority 100 fwmark 0x9000000/0xff000000 lookup 52",  # a number that the plan does not use
+        "ip rule add priority 100 not fwmark 0xca6c lookup 51820",  # WireGuard
+        "ip rule add priority 7400 fwmark 0x5000000/0xff000000 lookup 52",  # asked after ours
+        "ip rule add priority 100 from all lookup 52",  # which takes what it takes, marked or not
+        "nft add table ip theirs; add chain ip theirs post { type nat hook postrouting priority 100; }",
+    ],
+)
+def test_what_is_beside_us_is_not_in_the_way(node: Node, command: str) -> None:
+    node.netns.run(command)
+
+    assert node.apply(state_a()) == 0
+
+
+def test_a_virtual_ip_that_a_stranger_answers_for_is_refused(node: Node) -> None:
+    # The other end of eth1 is a machine of its own, so to speak.
+    node.netns.run("ip address add 172.18.18.241/32 dev lo")
+    assert node.apply(state_a()) == 2  # it is on this node already
+    node.netns.run("ip address delete 172.18.18.241/32 dev lo")
+    with stranger(node.netns, "172.18.18.241") as mac:
+        first = node.netns.dump()
+        assert node.apply(state_a()) == 2
+        assert f"{mac} on eth1 answers for the virtual IP 172.18.18.241" in node.err
+        assert node.apply(state_a(), dry_run=True) == 2
+        assert node.netns.dump() == first
+    assert node.apply(state_a()) == 0
+
+
+def test_what_an_apply_that_was_killed_owes_is_done_by_the_next(node: Node) -> None:
+    node.must_apply(state_a())
+    node.netns.nft("add set inet egressc unsettled { type mark; }")  # killed behind the commit
+
+    assert node.apply(state_a()) == 0
+    names = [name for name, _ in node.writes]
+    assert names == ["announce", "announce", "delete_connections", "run_nft"]
+    assert node.apply(state_a()) == 0
+    assert (node.writes, node.out) == ([], "nothing to do\n")
 
 
 def test_settings_outside_the_network_are_refused(node: Node) -> None:
