@@ -12,7 +12,24 @@ from typing import Final
 CALLS: Final = "sendto,sendmsg,write"
 """What an apply does to a kernel: netlink by pyroute2 and ours, by libnftables, and settings under /proc/sys."""
 
-_CALL: Final = re.compile(r"^\d+ +(?:<\.\.\. )?(sendto|sendmsg|write)[( ]", re.MULTILINE)
+_CALL: Final = re.compile(r"^\d+ +(sendto|sendmsg|write)\(")
+_READS: Final = ("NLM_F_REQUEST|0x300", "NLM_F_REQUEST|0x500", "nlmsg_flags=NLM_F_REQUEST,")
+"""Dumps, and requests that ask for no acknowledgement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A system call by which an apply asks a kernel for something.
+
+    Attributes:
+        name: Of the call.
+        number: How many calls of this name there have been, with it; so strace counts.
+        changes: Whether it may change something.
+    """
+
+    name: str
+    number: int
+    changes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +44,26 @@ class Ending:
     status: int
     log: str
 
-    def calls(self) -> list[str]:
-        """Returns the lines of the calls of `CALLS`, in order."""
-        return [line for line in self.log.splitlines() if _CALL.match(line)]
+    def operations(self) -> list[Operation]:
+        """Returns the calls of `CALLS`, in order."""
+        found: list[Operation] = []
+        numbers = dict.fromkeys(CALLS.split(","), 0)
+        for line in self.log.splitlines():
+            if match := _CALL.match(line):
+                numbers[match[1]] += 1
+                changes = match[1] != "sendto" or not any(mark in line for mark in _READS)
+                found.append(Operation(match[1], numbers[match[1]], changes))
+        return found
 
 
-def traced(function: Callable[[], int], log: Path, inject: str | None = None) -> Ending:
+def traced(function: Callable[[], int], log: Path, fault: str | None = None, at: Operation | None = None) -> Ending:
     """Runs a function in a forked child under strace.
 
     Args:
         function: Returns an exit status.
         log: Where strace writes.
-        inject: strace's `-e inject=` for the calls of `CALLS`, such as `error=ENOBUFS:when=3`; None only watches.
+        fault: What happens instead of a call, as strace's `-e inject=` has it: `error=ENOBUFS`, `signal=KILL`.
+        at: Which call; None only watches.
     """
     waiting, release = os.pipe()
     pid = os.fork()
@@ -52,7 +77,7 @@ def traced(function: Callable[[], int], log: Path, inject: str | None = None) ->
             os._exit(status)
     os.close(waiting)
     command = ["strace", "-qq", "-f", "-s", "64", "-o", str(log), "-e", f"trace={CALLS}", "-e", "signal=none"]
-    command += ["-e", f"inject={CALLS}:{inject}"] if inject else []
+    command += ["-e", f"inject={at.name}:{fault}:when={at.number}"] if at else []
     tracer = subprocess.Popen([*command, "-p", str(pid)], stderr=subprocess.PIPE, text=True)
     while tracer.poll() is None and not _is_traced(pid):
         time.sleep(0.002)
