@@ -5,6 +5,7 @@ not depend on how far a step came.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import chain
 
 from applier.change import (
@@ -50,8 +51,26 @@ class ApplyFailedError(Exception):
         self.left = left
 
 
-def apply(
-    kernel: Kernel, wanted: Wanted, before: Live, observe: Callable[[], Live], report: Callable[[str], None]
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """How to go back: of large maps the way there may look at what differs only, the way back looks at everything.
+
+    Attributes:
+        before: Returns what was found, whole.
+        observe: Observes again, everything.
+    """
+
+    before: Callable[[], Live]
+    observe: Callable[[], Live]
+
+
+def apply(  # noqa: PLR0913, PLR0917  # both ways
+    kernel: Kernel,
+    wanted: Wanted,
+    before: Live,
+    observe: Callable[[], Live],
+    report: Callable[[str], None],
+    back: WayBack,
 ) -> Live:
     """Makes the kernel hold what is wanted, or what it held before.
 
@@ -61,6 +80,7 @@ def apply(
         before: What was observed just now.
         observe: Observes again.
         report: Is given each line of each step before the step is done.
+        back: How to go back.
 
     Returns:
         What was observed at the end.
@@ -86,7 +106,7 @@ def apply(
     finally:
         # Also on an interrupt, or when nobody reads our output any more: half of the way is no place to stay.
         if not reached:
-            left = _undo(kernel, before, observe)
+            left = _undo(kernel, back.before(), back.observe)
     if not reached:
         raise ApplyFailedError(reason, left)
     return after

@@ -22,6 +22,9 @@ def add_parsers(commands: "Commands") -> None:
         action="store_true",
         help="take a bundle that is older than the one applied, or was rolled back from; it then counts as the newest",
     )
+    apply.add_argument(
+        "--or-kept", action="store_true", help="if the bundle is refused, apply what the node keeps, and be content"
+    )
     apply.add_argument("--kept", action="store_true", help="apply again what the node keeps as applied last; no DIR")
     apply.add_argument(
         "--watch",
@@ -53,7 +56,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--netns", metavar="PATH", help="network namespace to work in: a path, or a name")
     parser.add_argument("--dry-run", action="store_true", help="print what would change; exit 1 if anything would")
     parser.add_argument(
-        "--wait", metavar="SECONDS", type=float, default=10, help="how long to wait for another apply to end (10)"
+        "--wait", metavar="SECONDS", type=_seconds, default=10, help="how long to wait for another apply to end (10)"
     )
     parser.add_argument(
         "--state-dir",
@@ -70,6 +73,13 @@ def _key(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="refuse what is not signed by one of these: SSH public keys, or a file of allowed signers as for git",
     )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < 1e6:  # noqa: PLR2004  # eleven days
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
 
 
 def _textfile(text: str) -> Path:

@@ -2,9 +2,9 @@
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -32,15 +32,15 @@ def main(arguments: argparse.Namespace) -> int:
         terms = terms_of(arguments)
     except StoreError as error:
         return tell("apply", Outcome(REFUSED, str(error)), sys.stdout, sys.stderr)
+    if misuse := _misuse(arguments):
+        return tell("apply", Outcome(REFUSED, misuse), sys.stdout, sys.stderr)
     log = Log(sys.stderr, arguments.log_format) if arguments.log_format or arguments.watch else None
     reporter = Reporter(arguments.metrics, terms.node, terms.store)
-    if arguments.bundle is None and not arguments.kept:
-        return tell("apply", Outcome(REFUSED, "name the bundle's directory, or --kept"), sys.stdout, sys.stderr)
     if arguments.kept:
         return _hold(arguments, terms, log)
     if arguments.watch:
         return _watch(arguments, terms, log or Log(sys.stderr), reporter)
-    return run(
+    status = run(
         arguments.bundle,
         terms.node,
         arguments.netns,
@@ -52,6 +52,20 @@ def main(arguments: argparse.Namespace) -> int:
         log=log,
         reporter=reporter,
     )
+    if status == REFUSED and arguments.or_kept and not arguments.dry_run:
+        return _hold(arguments, terms, log)
+    return status
+
+
+def _misuse(arguments: argparse.Namespace) -> str:
+    """Returns what is wrong with arguments that do not go together, empty if nothing is."""
+    if arguments.kept and (arguments.bundle or arguments.dry_run or arguments.watch):
+        return "--kept applies what the node keeps; leave out DIR, --dry-run and --watch"
+    if arguments.bundle is None and not arguments.kept:
+        return "name the bundle's directory, or --kept"
+    if arguments.watch and arguments.dry_run:
+        return "--watch changes what differs; leave out --dry-run"
+    return ""
 
 
 def terms_of(arguments: argparse.Namespace) -> Terms:
@@ -115,9 +129,7 @@ def run(  # noqa: PLR0913, PLR0917  # the command's own arguments, its two strea
                 reporter.tell(ended[-1], bundle, session.kernel)
             told = True
             tell("apply", ended[-1], out, err, log)
-            for pause in again if ended[-1].announced else ():
-                time.sleep(pause)
-                session.repeat(ended[-1].announced)
+            session.repeat_over(ended[-1].announced, again)
     if not told:
         if reporter and not dry_run:
             reporter.tell(ended[-1], bundle, None)
@@ -132,21 +144,17 @@ def _hold(arguments: argparse.Namespace, terms: Terms, log: Log | None) -> int:
             raise RefusedError("this node keeps no bundle that was applied")
         return terms.store.open(current)
 
-    outcome = Outcome(REFUSED, "--kept applies what the node keeps; leave out DIR, --dry-run and --watch")
-    if arguments.bundle is None and not arguments.dry_run and not arguments.watch:
-        with guarded() as ended, opened(arguments.netns) as session:
-            ended.append(hold(session, kept, terms, printer(sys.stdout)))
-        outcome = ended[-1]
-    return tell("apply", outcome, sys.stdout, sys.stderr, log)
+    with guarded() as ended, opened(arguments.netns) as session:
+        ended.append(hold(session, kept, terms, printer(sys.stdout)))
+        session.repeat_over(ended[-1].announced, AGAIN)
+    return tell("apply", ended[-1], sys.stdout, sys.stderr, log)
 
 
 def _watch(arguments: argparse.Namespace, terms: Terms, log: Log, reporter: Reporter) -> int:
-    if arguments.dry_run:
-        return tell(
-            "apply", Outcome(REFUSED, "--watch changes what differs; leave out --dry-run"), sys.stdout, sys.stderr
-        )
     inbox = Inbox(arguments.bundle, terms)
     with guarded() as ended, opened(arguments.netns) as session, closing(Events()) as events:
+        # Who waits for another apply does not hear that it is to stop.
+        terms = replace(terms, wait=min(terms.wait, 1.0))
         Watch(session, events, inbox, terms, log, AGAIN, reporter).run()
     return tell("apply", ended[-1], sys.stdout, sys.stderr, log) if ended else DONE
 

@@ -129,8 +129,11 @@ def guarded() -> Iterator[list[Outcome]]:
     except StoreError as error:
         # Before the apply nothing was touched; after it the node holds what was wanted, and keeps no note of it.
         done = bool(ended) and ended[-1].status == DONE
-        text = f"{ended[-1].message}, but the node keeps no note of it: {error}" if done else str(error)
-        ended.append(Outcome(FAILED if done else REFUSED, text))
+        if done:
+            note = f"the node keeps no note of this, and cannot go back to it: {error}"
+            ended.append(replace(ended[-1], notes=(*ended[-1].notes, note)))
+        else:
+            ended.append(Outcome(REFUSED, str(error)))
 
 
 class Inbox:
@@ -140,6 +143,7 @@ class Inbox:
         self._directory = directory
         self._terms = terms
         self._seen: tuple[tuple[int, int, int], ...] | None = None
+        self._kept = False
 
     def changed(self) -> bool:
         """Tells whether the manifest or the signature is another file than at the last call."""
@@ -156,11 +160,17 @@ class Inbox:
         return open_for(self._directory, self._terms.node)
 
     def held(self, known: Bundle | None) -> Bundle | None:
-        """Returns the bundle applied last, by whomever: `known` itself if it is that one or if nothing is kept."""
+        """Returns the bundle applied last, by whomever: `known` itself if it is that one or if nothing was ever kept.
+
+        Once something was kept and nothing is any more, everything was taken away, and is not to be brought back.
+        """
         store = self._terms.store
         try:
             kept = store.current() if store else None
-            return store.open(kept) if store and kept and (known is None or kept.digest != known.digest) else known
+            if store is None or kept is None:
+                return None if self._kept else known
+            self._kept = True
+            return known if known and kept.digest == known.digest else store.open(kept)
         except (StoreError, BundleError):
             return known
 

@@ -6,6 +6,7 @@ the old rules needed goes after it. What is equal is not touched.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_address
 
 from applier.change import (
     AddAddress,
@@ -88,7 +89,17 @@ def _concerned(wanted: Wanted, live: Live) -> frozenset[str] | None:
     if set(wanted.addresses) != set(live.addresses):
         return None
     pairs = [(old.sets[name].elements, new.sets[name].elements) for name in SOURCES if name in old.sets]
-    return frozenset(key for one, other in pairs for key, _ in one.items() ^ other.items())
+    keys = frozenset(key for one, other in pairs for key, _ in one.items() ^ other.items())
+    # A key may be somebody's own, which is no address.
+    return keys if all(map(_is_address, keys)) else None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _but_sources(ruleset: Ruleset) -> dict[str, Set]:

@@ -94,6 +94,8 @@ def _plain(
             else:
                 raise OddElementError(f"attribute {number}")
             place += (attribute + 3) & ~3
+        if not key:
+            raise OddElementError("an element for all that no other has")
         found[text(key, last)] = verdict
         at += (length + 3) & ~3
 
@@ -118,7 +120,7 @@ def _text(parts: list[str], order: Literal["big", "little"]) -> Callable[[bytes,
 
 def _item(kind: str, low: bytes, high: bytes, order: Literal["big", "little"]) -> str:
     if kind == "ifname":
-        return f'"{low.rstrip(bytes(1)).decode()}"'
+        return f'"{low.rstrip(bytes(1)).decode(errors="backslashreplace")}"'
     if kind == "mark":
         return f"0x{int.from_bytes(low, order):08x}"
     return format_range(ip_address(low), ip_address(high))
@@ -130,7 +132,7 @@ def _intervals(kind: str, lists: Iterable[bytes]) -> Elements:
     for data in lists:
         for _, element in attributes(data):
             found = dict(attributes(element))
-            if not found.keys() <= {KEY, _FLAGS, _USERDATA} or found.get(_USERDATA, _OPEN) != _OPEN:
+            if KEY not in found or not found.keys() <= {KEY, _FLAGS, _USERDATA} or found.get(_USERDATA, _OPEN) != _OPEN:
                 raise OddElementError(f"attributes {sorted(found)}")
             flags = int.from_bytes(found.get(_FLAGS, b""), "big")
             edges.append((int.from_bytes(dict(attributes(found[KEY]))[1], "big"), not flags & _INTERVAL_END))
@@ -152,5 +154,5 @@ def _verdict(data: bytes) -> str:
     word = _VERDICTS.get(int.from_bytes(parts.get(1, b"\xff"), "big", signed=True))
     if 1 not in parts or word is None:
         raise OddElementError("no verdict")
-    chain = parts.get(2, b"").rstrip(b"\0").decode()
+    chain = parts.get(2, b"").rstrip(b"\0").decode(errors="backslashreplace")
     return f"{word} {chain}" if chain else word

@@ -27,6 +27,9 @@ _GROUPS: Final = {
 _ROUTES: Final = (24, 25)  # RTM_NEWROUTE, RTM_DELROUTE
 _HEADER: Final = struct.Struct("=IHHII")
 _PROTOCOL_AT: Final = 16 + 5  # rtm_protocol
+_TABLE_AT: Final = 16 + 4  # rtm_table
+_TABLE_ELSEWHERE: Final = 252  # RT_TABLE_COMPAT: in an attribute
+_MOST: Final = 1000  # datagrams at a time: who floods us must not keep us from our work
 
 
 class Events:
@@ -58,7 +61,7 @@ class Events:
 
     def _drain(self, events: socket.socket) -> bool:
         concerns = False
-        while True:
+        for _ in range(_MOST):
             try:
                 data = events.recv(_LARGEST)
             except BlockingIOError:
@@ -69,6 +72,7 @@ class Events:
                 concerns = True  # there was more than fits, so nobody knows what
                 continue
             concerns |= concerns_our_table(data) if events is self._nftables else _concerns_our_routes(data)
+        return True
 
 
 def _concerns_our_routes(data: bytes) -> bool:
@@ -76,7 +80,8 @@ def _concerns_our_routes(data: bytes) -> bool:
     at = 0
     while at + _HEADER.size <= len(data):
         length, kind, _, _, _ = _HEADER.unpack_from(data, at)
-        if kind not in _ROUTES or data[at + _PROTOCOL_AT] == PROTOCOL:
+        # Our tables have numbers that do not fit the header, and a route of others in them is in our way.
+        if kind not in _ROUTES or data[at + _PROTOCOL_AT] == PROTOCOL or data[at + _TABLE_AT] == _TABLE_ELSEWHERE:
             return True
         at += max((length + 3) & ~3, _HEADER.size)
     return False

@@ -4,7 +4,7 @@ import ipaddress
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from socket import AF_INET, AF_INET6
@@ -19,13 +19,15 @@ from applier.connections import Connection
 from applier.errors import KernelError
 from applier.model import Address, Route, Rule
 from applier.netfilter import Netfilter
-from applier.netlink import ABSENT, CLONED, UNREACHABLE
+from applier.netlink import ABSENT, CLONED, UNREACHABLE, Message
 from applier.nft import Nft
 from applier.probe import Answer, Target, probe
 from applier.table import Scope
 from bundle.ruleset import Ruleset
 
 _SYSCTLS = Path("/proc/sys")
+_INTERRUPTED = 0x10  # NLM_F_DUMP_INTR
+_TRIES = 5
 
 
 class Kernel(Protocol):
@@ -155,22 +157,16 @@ class LinuxKernel:
         return self._nft.list_chains()
 
     def list_rules(self) -> tuple[Rule, ...]:  # noqa: D102
-        with _netlink("list rules"):
-            dumps = [self._ip.get_rules(family=family) for family in (AF_INET, AF_INET6)]
-        return tuple(netlink.rule(message) for dump in dumps for message in dump)
+        return tuple(netlink.rule(message) for message in self._dump("rules", self._ip.get_rules))
 
     def list_routes(self) -> tuple[Route, ...]:  # noqa: D102
         names = self._names()
-        with _netlink("list routes"):
-            dumps = [self._ip.get_routes(family=family) for family in (AF_INET, AF_INET6)]
-        messages = (message for dump in dumps for message in dump if not message["flags"] & CLONED)
-        return tuple(netlink.route(message, names) for message in messages)
+        messages = self._dump("routes", self._ip.get_routes)
+        return tuple(netlink.route(message, names) for message in messages if not message["flags"] & CLONED)
 
     def list_addresses(self) -> tuple[Address, ...]:  # noqa: D102
         names = self._names()
-        with _netlink("list addresses"):
-            dumps = [self._ip.get_addr(family=family) for family in (AF_INET, AF_INET6)]
-        return tuple(netlink.address(message, names) for dump in dumps for message in dump)
+        return tuple(netlink.address(message, names) for message in self._dump("addresses", self._ip.get_addr))
 
     def release(self) -> str:  # noqa: D102
         return os.uname().release
@@ -265,6 +261,16 @@ class LinuxKernel:
 
     def wait(self, seconds: float) -> None:  # noqa: D102
         time.sleep(seconds)
+
+    @staticmethod
+    def _dump(what: str, ask: Callable[..., Iterable[Message]]) -> list[Message]:
+        """Lists both families; a list that changed while it was read is not one, and is read again."""
+        for _ in range(_TRIES):
+            with _netlink(f"list {what}"):
+                found = [message for family in (AF_INET, AF_INET6) for message in ask(family=family)]
+            if not any(message["header"]["flags"] & _INTERRUPTED for message in found):
+                return found
+        raise KernelError(f"list {what}: the list changed while it was read, {_TRIES} times")
 
     def _names(self) -> dict[int, str]:
         # The C library's list of names alone is much quicker than one of all that there is to know of interfaces.

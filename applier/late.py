@@ -13,10 +13,18 @@ from collections.abc import Iterable
 from applier.connections import Connection
 from applier.script import TABLE
 from bundle.names import PRIORITY_DECIDE
+from bundle.ruleset import Chain, fingerprint
 
 OBJECTS = (("chain", "late"), ("set", "late4"), ("set", "late6"))
 """What the text makes in our table besides the plan: kinds and names."""
 
+_MOST = 1_000_000  # pairs; without a number the kernel takes 65,535
+_HOOK = f"type filter hook prerouting priority {PRIORITY_DECIDE - 1}; policy accept"
+_RULES = (
+    "tcp flags & (syn | ack) == syn return",  # opens a connection, which no late reply does
+    "ct state new ip saddr . ip daddr @late4 update @late4 { ip saddr . ip daddr } counter drop",
+    "ct state new ip6 saddr . ip6 daddr @late6 update @late6 { ip6 saddr . ip6 daddr } counter drop",
+)
 _QUIET = "5m"  # longer than TCP waits between two repetitions of a packet (2 minutes, RFC 6298)
 
 
@@ -33,13 +41,17 @@ def bar_late_replies(connections: Iterable[Connection]) -> str:
             pairs[family].add(f"{connection.destination} . {connection.source}")
     if not any(pairs.values()):
         return ""
-    lines = [f"add chain {TABLE} late {{ type filter hook prerouting priority {PRIORITY_DECIDE - 1}; policy accept; }}"]
-    lines.append(f"flush chain {TABLE} late")
-    for family, ip in (("4", "ip"), ("6", "ip6")):
-        name, key = f"late{family}", f"{ip} saddr . {ip} daddr"
-        kind = f"ipv{family}_addr"
-        lines.append(f"add set {TABLE} {name} {{ type {kind} . {kind}; flags dynamic,timeout; timeout {_QUIET}; }}")
-        lines.append(f"add rule {TABLE} late ct state new {key} @{name} update @{name} {{ {key} }} counter drop")
+    lines = [f"add chain {TABLE} late {{ {_HOOK}; }}", f"flush chain {TABLE} late"]
+    for family in "46":
+        name, kind = f"late{family}", f"ipv{family}_addr"
+        spec = f"type {kind} . {kind}; size {_MOST}; flags dynamic,timeout; timeout {_QUIET};"
+        lines.append(f"add set {TABLE} {name} {{ {spec} }}")
         if pairs[family]:
             lines.append(f"add element {TABLE} {name} {{ {', '.join(sorted(pairs[family]))} }}")
+    lines.extend(f'add rule {TABLE} late {rule} comment "{fingerprint(rule)}"' for rule in _RULES)
     return "\n".join((*lines, ""))
+
+
+def is_bar(chain: Chain) -> bool:
+    """Tells whether a chain is the one that such a text makes, and nobody has put anything into it."""
+    return chain.hook == _HOOK and [rule.comment for rule in chain.rules] == [fingerprint(rule) for rule in _RULES]

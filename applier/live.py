@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from applier.kernel import Kernel
-from applier.late import OBJECTS
+from applier.late import OBJECTS, is_bar
 from applier.model import Live, Rule
 from applier.script import UNSETTLED, unmask
 from bundle.directory import NodePart
@@ -84,7 +84,9 @@ def _catches(rule: Rule, part: NodePart) -> bool:
 
 def settled(ruleset: Ruleset) -> Ruleset:
     """Returns the ruleset without what an apply puts beside the plan: its marker, and the bar of late replies."""
-    beside = {("set", UNSETTLED), *OBJECTS}
+    beside = {("set", UNSETTLED)}
+    if "late" in ruleset.chains and is_bar(ruleset.chains["late"]):
+        beside |= set(OBJECTS)
     return replace(
         ruleset,
         chains={name: chain for name, chain in ruleset.chains.items() if ("chain", name) not in beside},

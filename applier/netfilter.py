@@ -29,6 +29,7 @@ _NEW_GENERATION: Final = _SUBSYSTEM | 15
 _REQUEST: Final = 0x1
 _DUMP: Final = 0x300
 _DUMP_INTERRUPTED: Final = 0x10
+_TRIES: Final = 5
 _ERROR: Final = 2
 _DONE: Final = 3
 _INET: Final = 1  # NFPROTO_INET
@@ -123,8 +124,18 @@ class Netfilter:
         for _, message in self._ask(_GET_SET_ELEMENT, body, flags):
             yield from (value for number, value in attributes(message, 4) if number == _LIST)
 
-    def _ask(self, kind: int, body: bytes, flags: int) -> Iterator[tuple[int, bytes]]:
+    def _ask(self, kind: int, body: bytes, flags: int) -> list[tuple[int, bytes]]:
         """Sends a request and returns the answers' types and bodies; a dump that changed under way starts again."""
+        for _ in range(_TRIES):
+            found = self._ask_once(kind, body, flags)
+            if found is not None:
+                return found
+        raise KernelError(f"the ruleset changed while it was read, {_TRIES} times")
+
+    def _ask_once(self, kind: int, body: bytes, flags: int) -> list[tuple[int, bytes]] | None:
+        """Returns all answers, None if they are not of one state; leaves nothing behind in the socket."""
+        found: list[tuple[int, bytes]] = []
+        steady = True
         self._sequence += 1
         message = _FAMILY + body
         header = _HEADER.pack(16 + len(message), _SUBSYSTEM | kind, _REQUEST | flags, self._sequence, 0)
@@ -136,14 +147,13 @@ class Netfilter:
                 while at < len(data):
                     length, answer, own_flags, sequence, _ = _HEADER.unpack_from(data, at)
                     if sequence == self._sequence:
-                        if own_flags & _DUMP_INTERRUPTED:
-                            raise KernelError("the ruleset changed while it was read; try again")
+                        steady = steady and not own_flags & _DUMP_INTERRUPTED
                         if answer in (_ERROR, _DONE):
                             _raise_error(data, at + 16)
-                            return
-                        yield answer, data[at + 16 : at + length]
+                            return found if steady else None
+                        found.append((answer, data[at + 16 : at + length]))
                         if not flags & _DUMP:
-                            return
+                            return found
                     at += (length + 3) & ~3
         except OSError as error:
             raise KernelError(f"nf_tables cannot be read: {error.strerror}") from error

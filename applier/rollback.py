@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 
+from applier import cli
 from applier.cli import printer, tell, terms_of
 from applier.delivery import Terms, guarded, opened
 from applier.errors import RefusedError
@@ -23,6 +24,7 @@ def main(arguments: argparse.Namespace) -> int:
         return tell("rollback", Outcome(REFUSED, str(error)), sys.stdout, sys.stderr)
     with guarded() as ended, opened(arguments.netns) as session:
         ended.append(go_back(session, terms, printer(sys.stdout), dry_run=arguments.dry_run))
+        session.repeat_over(ended[-1].announced, cli.AGAIN)
     return tell("rollback", ended[-1], sys.stdout, sys.stderr)
 
 
@@ -62,7 +64,7 @@ def _previous(terms: Terms) -> tuple[Store, Kept, Kept, Bundle]:
     store = terms.store
     if store is None:
         raise RefusedError("with --netns nothing is kept, unless --state-dir says where")
-    current, previous = store.current(), store.previous()
+    current, previous = store.last(), store.previous()
     if current is None or previous is None:
         raise RefusedError(f"{store}: keeps no earlier bundle to go back to")
     bundle = store.open(previous)

@@ -1,12 +1,13 @@
 """One apply from a bundle that was read to its outcome: compare, refuse or print, change, read back, keep a record."""
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
-from applier.apply import ApplyFailedError, apply
+from applier.apply import ApplyFailedError, WayBack, apply
 from applier.change import Announce, Change, SetSysctl
 from applier.difference import difference
 from applier.errors import KernelError, RefusedError
@@ -15,10 +16,11 @@ from applier.live import observe
 from applier.model import Live, Wanted
 from applier.record import Record, Records
 from applier.rivals import holders, questions, strangers
+from applier.script import TABLE
 from applier.want import want, want_nothing
 from bundle.directory import Bundle, NodePart
 from bundle.model import Addresses, Routing, Sysctl
-from bundle.ruleset import Ruleset
+from bundle.ruleset import Ruleset, parse
 
 DONE = 0
 DIFFERS = 1
@@ -84,7 +86,7 @@ class Session:
         Raises:
             KernelError: The kernel cannot be read; nothing was touched.
         """
-        return self._reach(part, partial(want, part), report, dry_run=dry_run, before=before)
+        return self._reach(part, want, report, dry_run=dry_run, before=before)
 
     def remove(self, sysctls: Mapping[str, str], report: Callable[[str], None], *, dry_run: bool = False) -> Outcome:
         """Takes everything of ours away, or leaves it as it was.
@@ -99,7 +101,7 @@ class Session:
         """
         settings = tuple(Sysctl(name, value) for name, value in sorted(sysctls.items()))
         part = NodePart("", "", Ruleset({}, {}), Routing("", (), (), (), (), settings), Addresses("", ()))
-        outcome = self._reach(part, partial(want_nothing, sysctls), report, dry_run=dry_run)
+        outcome = self._reach(part, lambda _, live: want_nothing(sysctls, live), report, dry_run=dry_run)
         if self.records and not dry_run:
             self.records.forget()
         return outcome
@@ -112,10 +114,16 @@ class Session:
                 if (item.address, item.device) in here:
                     self.kernel.announce(item.address, item.device)
 
+    def repeat_over(self, announced: Sequence[Announce], pauses: Sequence[float]) -> None:
+        """Announces again after each of these pauses, in seconds."""
+        for pause in pauses if announced else ():
+            time.sleep(pause)
+            self.repeat(announced)
+
     def _reach(
         self,
         part: NodePart,
-        choose: Callable[[Live], Wanted],
+        choose: Callable[[NodePart, Live], Wanted],
         report: Callable[[str], None],
         *,
         dry_run: bool,
@@ -125,9 +133,13 @@ class Session:
         record = self.records.load() if self.records else None
         look = partial(observe, kernel, part, record.texts if record else {})
         generation, made = kernel.generation(), kernel.commits()
+        if part.scope and (record is None or record.generation != generation):
+            # Somebody has changed the ruleset since the part was read.
+            part = whole(part)
+            look = partial(observe, kernel, part, record.texts if record else {})
         live = look()
         try:
-            wanted = choose(live)
+            wanted = choose(part, live)
         except RefusedError as error:
             return Outcome(REFUSED, f"refused, nothing was touched:\n{error}")
         changes = difference(wanted, live)
@@ -148,11 +160,25 @@ class Session:
         if before and settings:
             before(settings)
         try:
-            after = apply(kernel, wanted, live, look, report)
+            after = apply(kernel, wanted, live, look, report, self._way_back(part, live, record))
         except ApplyFailedError as error:
             return Outcome(FAILED, _failure(error))
         self._remember(part, after, generation + kernel.commits() - made)
         return _done(part, changes, notes)
+
+    def _way_back(self, part: NodePart, live: Live, record: Record | None) -> WayBack:
+        def before() -> Live:
+            if not part.scope or record is None or live.ruleset is None:
+                return live
+            known = parse(record.ruleset_text, TABLE)
+            sets = {
+                name: replace(item, elements=known.sets[name].elements) if name in part.scope else item
+                for name, item in live.ruleset.sets.items()
+            }
+            return replace(live, ruleset=replace(live.ruleset, sets=sets))
+
+        texts = record.texts if record else {}
+        return WayBack(before, partial(observe, self.kernel, replace(part, scope={}), texts))
 
     def _remember(self, part: NodePart, live: Live, generation: int) -> None:
         """Keeps what now holds, unless somebody else's transactions came between ours."""
@@ -163,6 +189,11 @@ class Session:
                 return
             rules = chain.from_iterable(item.rules for item in live.ruleset.chains.values())
             self.records.save(Record(generation, part.ruleset_text, {rule.comment: rule.text for rule in rules}))
+
+
+def whole(part: NodePart) -> NodePart:
+    """Returns a part with all of its ruleset read."""
+    return replace(part, ruleset=parse(part.ruleset_text, TABLE), scope={})
 
 
 def _done(part: NodePart, changes: tuple[Change, ...], notes: tuple[str, ...]) -> Outcome:

@@ -140,12 +140,21 @@ class Store:
         return index
 
     def current(self) -> Kept | None:
-        """Returns the bundle applied last."""
-        return next(iter(self.index().kept), None)
+        """Returns the bundle applied last; one that was rolled back from counts no more."""
+        return next(self._accepted(), None)
 
     def previous(self) -> Kept | None:
         """Returns the bundle to go back to: the one that was applied before the last one."""
-        return next(iter(self.index().kept[1:]), None)
+        last = self.last()
+        return next((kept for kept in self._accepted() if last and kept.digest != last.digest), None)
+
+    def last(self) -> Kept | None:
+        """Returns the bundle applied last, even if it is one from which a rollback was begun and not finished."""
+        return next(iter(self.index().kept), None)
+
+    def _accepted(self) -> Iterator[Kept]:
+        index = self.index()
+        return (kept for kept in index.kept if kept.digest not in index.refused)
 
     def open(self, kept: Kept) -> Bundle:
         """Reads a bundle that is kept: of its files, the node's own.
@@ -209,7 +218,8 @@ class Store:
         """Notes that the previous bundle was applied again: it is the current one, and the one after it is refused."""
         index = self.index()
         refused = dict.fromkeys((*index.refused, index.kept[0].digest))
-        self._save(replace(index, kept=index.kept[1:], refused=tuple(refused)))
+        kept = tuple(item for item in index.kept if item.digest not in refused)
+        self._save(replace(index, kept=kept, refused=tuple(refused)))
 
     def refused(self) -> frozenset[str]:
         """Returns the digests of the bundles that were rolled back from and that nobody allowed since."""

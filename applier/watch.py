@@ -33,6 +33,10 @@ _FULL = 60.0
 _RETRY = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds until what was refused or failed is tried again: half of a copied bundle is whole a moment later."""
 
+_SHOWN = 20
+_WIDTH = 200
+"""Lines of steps that an event shows, and letters of each: the first apply of a gateway may have 150,000."""
+
 _QUARREL = 20
 """Repairs within `_FULL` seconds after which somebody is taken to be at work against us, and repairs come slower."""
 
@@ -120,15 +124,17 @@ class Watch:
 
     def _tell(self, outcome: Outcome, lines: list[str], bundle: Bundle | None, *, repair: bool) -> None:
         now = time.monotonic()
-        self._due = now + (_FULL if outcome.status == DONE else _RETRY[-1])
+        if repair or outcome.status == DONE:
+            self._due = now + (_FULL if outcome.status == DONE else _RETRY[-1])
         for note in outcome.notes:
             self._say("warning", "virtual_ip_held", note)
         if outcome.status != DONE:
             self._say("error", "apply_failed" if outcome.status == FAILED else "apply_refused", outcome.message)
-        elif outcome.changes:
+        else:
             self._said = ""
+        if outcome.status == DONE and outcome.changes:
             name = "drift_repaired" if repair else "applied"
-            self.log.event("warning" if repair else "info", name, outcome.message, steps="; ".join(lines))
+            self.log.event("warning" if repair else "info", name, outcome.message, steps=_shown(lines))
         repaired = repair and outcome.status == DONE and outcome.changes > 0
         if repaired:
             self._repairs = [*(moment for moment in self._repairs if moment > now - _FULL), now]
@@ -138,6 +144,7 @@ class Watch:
     def _soonest(self) -> float:
         """Returns when to look after something was heard: at once, unless somebody keeps changing things."""
         now = time.monotonic()
+        self._repairs = [moment for moment in self._repairs if moment > now - _FULL]
         if len(self._repairs) < _QUARREL:
             return now
         self._say("error", "quarrel", f"{len(self._repairs)} repairs within {_FULL:g} s: something on this node works "
@@ -161,6 +168,11 @@ class Watch:
         if message != self._said:
             self._said = message
             self.log.event(level, name, message)
+
+
+def _shown(lines: list[str]) -> str:
+    more = len(lines) - _SHOWN
+    return "; ".join(line[:_WIDTH] for line in (*lines[:_SHOWN], *([f"and {more} more lines"] if more > 0 else [])))
 
 
 @contextmanager

@@ -30,6 +30,13 @@ def reduce(old: str, new: str) -> tuple[str, dict[str, frozenset[str]]]:
         before = blocks.pop(match["name"], None)
         if before is None or before["head"] != match["head"] or match["name"] in keys:
             continue
+        if before["body"] == match["body"]:
+            if before["body"].count("\n") < _SMALL:
+                continue
+            keys[match["name"]] = frozenset()
+            parts += [new[at : match.start("body")]]
+            at = match.end("body")
+            continue
         olds, news = _elements(before["body"]), _elements(match["body"])
         if len(news) < _SMALL or len(olds) < _SMALL:
             continue

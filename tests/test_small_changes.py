@@ -1,7 +1,9 @@
 """A small change of a large table: what is read and what travels, and that nothing is overlooked for it."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from applier_bundles import NODE, State, ruleset_text, state_a, write_bundle
@@ -10,7 +12,10 @@ from hypothesis import strategies as st
 from kernel_fixtures import TABLE, Netns
 from kernel_fixtures import netns as netns  # noqa: PLC0414  # a fixture is found under its name
 
-from applier.kernel import LinuxKernel
+from applier.connections import Connection
+from applier.errors import KernelError
+from applier.kernel import Kernel, LinuxKernel
+from applier.late import bar_late_replies
 from applier.netns import entered
 from applier.record import Records
 from applier.session import Outcome, Session
@@ -38,6 +43,17 @@ class Node:
         self._folder = folder
         self._count = 0
         (folder / "run").mkdir()
+
+    def apply_again(self, wanted: State) -> Outcome:
+        """Applies, whatever else there is in the table."""
+        self._count += 1
+        bundle = open_bundle(write_bundle(self._folder / str(self._count), wanted))
+        with entered(self.netns.name):
+            kernel = LinuxKernel()
+            try:
+                return Session(kernel).apply(bundle.node(NODE), lambda _: None)
+            finally:
+                kernel.close()
 
     def apply(self, wanted: State) -> tuple[Outcome, list[str], int]:
         """Applies; returns the outcome, the lines of its steps, and how many elements of source4 were read."""
@@ -106,6 +122,98 @@ def test_what_somebody_changed_meanwhile_is_not_overlooked(node: Node, text: str
     _, _, read = node.apply(state(MANY + 1))
 
     assert read == MANY + 1
+
+
+class Failing:
+    """A kernel that fails at its nth nft transaction, after something else happened to the table."""
+
+    def __init__(self, kernel: LinuxKernel, at: int, before: Callable[[], None]) -> None:
+        self._kernel = kernel
+        self._at = at
+        self._before = before
+        self.forgotten: list[str] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._kernel, name)
+
+    def run_nft(self, script: str) -> None:
+        self._at -= 1
+        if self._at == 0:
+            self._before()
+            raise KernelError("injected")
+        self._kernel.run_nft(script)
+
+    def list_connections(self, sources: Iterable[str] | None = None) -> list[Connection]:
+        """One that is bound to a gateway's address by the rules, as they are whatever this change does."""
+        found = [Connection("10.1.0.1", "203.0.113.1", "172.18.18.241", 0x01000000, 0, b"")]
+        return [each for each in found if sources is None or each.source in sources]
+
+    def delete_connections(self, connections: Iterable[Connection]) -> int:
+        self.forgotten += [each.source for each in connections]
+        return 0
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("text", ["", "flush ruleset", f"delete element {TABLE} source4 {{ 10.1.0.9 }}"])
+def test_a_small_change_that_fails_puts_back_everything_and_forgets_nobody(
+    node: Node, tmp_path: Path, at: int, text: str
+) -> None:
+    node.apply(state(MANY))
+    first = node.netns.dump()
+    bundle = open_bundle(write_bundle(tmp_path / "next", state(MANY + 1)))
+    with entered(node.netns.name):
+        kernel = LinuxKernel()
+        failing = Failing(kernel, at, lambda: node.netns.nft(text) if text else None)
+        session = Session(cast("Kernel", failing), Records(tmp_path / "run"))
+        part = session.part(bundle, NODE)
+        assert part.scope
+        outcome = session.apply(part, lambda _: None)
+        kernel.close()
+
+    assert (outcome.status, outcome.message) == (3, "failed, and the node was put back as it was: injected")
+    assert node.netns.dump() == first
+    assert failing.forgotten == []
+
+
+@pytest.mark.kernel
+def test_what_changes_between_the_reading_and_the_look_is_not_overlooked(node: Node, tmp_path: Path) -> None:
+    node.apply(state(MANY))
+    bundle = open_bundle(write_bundle(tmp_path / "next", state(MANY)))
+    with entered(node.netns.name):
+        kernel = LinuxKernel()
+        session = Session(kernel, Records(tmp_path / "run"))
+        part = session.part(bundle, NODE)
+        node.netns.nft(f"delete element {TABLE} source4 {{ 10.1.0.9 }}")
+        assert session.apply(part, lambda _: None).changes > 0
+        kernel.close()
+
+    assert node.netns.table() == whole(state(MANY), node.netns)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize(
+    "element", ['10.9.9.9 comment "x" : goto class_a', "* : drop", "10.9.9.9 timeout 1h : drop", "10.9.9.9 : drop"]
+)
+def test_odd_elements_in_a_large_map_go(node: Node, element: str) -> None:
+    node.apply(state(MANY))
+    flags = " flags timeout;" if "timeout" in element else ""
+    if flags:
+        node.netns.nft(f"flush chain {TABLE} decide; delete map {TABLE} source4")
+        node.netns.nft(f"add map {TABLE} source4 {{ type ipv4_addr : verdict;{flags} }}")
+    node.netns.nft(f"add element {TABLE} source4 {{ {element} }}")
+
+    node.apply(state(MANY))
+
+
+@pytest.mark.kernel
+def test_what_is_put_into_the_bar_of_late_replies_goes_and_the_bar_may_stay(node: Node) -> None:
+    node.apply(state(5))
+    node.netns.nft(bar_late_replies([Connection("10.1.0.1", "203.0.113.1", "10.1.0.1", 0x01000000, 0, b"")]))
+    assert node.apply_again(state(5)).message == "nothing to do"
+    node.netns.nft(f"add rule {TABLE} late accept")
+    assert node.apply_again(state(5)).changes > 0
+    node.apply(state(5))
 
 
 @pytest.mark.kernel

@@ -198,6 +198,36 @@ def test_what_was_held_is_held_again_after_a_boot_though_no_bundle_is_there(netn
         assert netns.dump() == first
 
 
+def test_what_was_held_is_held_though_the_bundle_that_is_there_is_refused(
+    netns: Netns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with watching(netns, tmp_path / "w", state_a()) as watcher:
+        first = netns.dump()
+        watcher.offer(state_b())
+        watcher.wait_for("applied", 2)
+        state = str(watcher.folder / "state")
+        assert main(["rollback", "--node", NODE, "--netns", netns.name, "--state-dir", state]) == 0, capsys.readouterr()
+    assert main(["remove", "--node", NODE, "--netns", netns.name]) == 0  # what a boot does to the kernel
+    with watching(netns, tmp_path / "w", None) as watcher:
+        watcher.wait_for("apply_refused")
+        watcher.wait_for("drift_repaired")
+
+        assert netns.dump() == first
+
+
+def test_what_was_taken_away_is_not_brought_back(netns: Netns, tmp_path: Path) -> None:
+    with watching(netns, tmp_path / "w", state_a()) as watcher:
+        state = str(watcher.folder / "state")
+        assert main(["remove", "--node", NODE, "--netns", netns.name, "--state-dir", state]) == 0
+        before = netns.dump()
+        time.sleep(1)
+
+        assert netns.dump() == before
+        assert netns.table() is None
+        watcher.offer(state_b())
+        watcher.wait_for("applied", 2)
+
+
 def test_it_stops_when_asked_and_leaves_the_node_as_it_is(netns: Netns, tmp_path: Path) -> None:
     with watching(netns, tmp_path / "w", state_a()) as watcher:
         first = netns.dump()
