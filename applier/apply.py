@@ -36,7 +36,7 @@ from applier.script import TABLE
 from applier.want import want_back
 from bundle.ruleset import RulesetError, parse
 
-_ROUNDS = 3  # a setting taken back can move others with it, which the next round takes back
+_ROUNDS = 3  # a setting written can move others with it, which the next round takes back
 
 
 class ApplyFailedError(Exception):
@@ -93,12 +93,16 @@ def apply(  # noqa: PLR0913, PLR0917  # both ways
     left: tuple[str, ...] = ()
     after = before
     try:
-        for change in difference(wanted, before):
-            for line in change.lines():
-                report(line)
-            _perform(kernel, change, wanted)
-        after = observe()
-        remaining = _lines(difference(wanted, after))
+        remaining: tuple[str, ...] = ()
+        for _ in range(_ROUNDS):  # somebody else may have been at work meanwhile
+            for change in difference(wanted, after):
+                for line in change.lines():
+                    report(line)
+                _perform(kernel, change, wanted)
+            after = observe()
+            remaining = _lines(difference(wanted, after))
+            if not remaining:
+                break
         reached = not remaining
         reason = "\n".join(("what was read back is not what was wanted; still to do:", *remaining))
     except KernelError as error:

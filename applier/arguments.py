@@ -61,7 +61,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state-dir",
         metavar="DIR",
-        type=Path,
+        type=_directory,
         help=f"where the node keeps what was applied; {STATE_DIRECTORY} if not given, and nowhere with --netns",
     )
 
@@ -80,6 +80,12 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds < 1e6:  # noqa: PLR2004  # eleven days
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
     return seconds
+
+
+def _directory(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name is no directory")
+    return Path(text)
 
 
 def _textfile(text: str) -> Path:

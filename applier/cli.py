@@ -20,6 +20,7 @@ from applier.store import Store, StoreError
 from applier.watch import Watch
 from bundle.directory import Bundle, NodePart
 from bundle.names import STATE_DIRECTORY
+from bundle.signature import SignatureError, verify
 from bundle.text import printable_lines
 
 AGAIN = (0.1, 0.4, 1.0, 2.0)
@@ -35,9 +36,9 @@ def main(arguments: argparse.Namespace) -> int:
     if misuse := _misuse(arguments):
         return tell("apply", Outcome(REFUSED, misuse), sys.stdout, sys.stderr)
     log = Log(sys.stderr, arguments.log_format) if arguments.log_format or arguments.watch else None
-    reporter = Reporter(arguments.metrics, terms.node, terms.store)
+    reporter = Reporter(arguments.metrics, terms.node, terms.store, partial(_warn, log))
     if arguments.kept:
-        return _hold(arguments, terms, log)
+        return _hold(arguments, terms, log, reporter)
     if arguments.watch:
         return _watch(arguments, terms, log or Log(sys.stderr), reporter)
     status = run(
@@ -53,8 +54,15 @@ def main(arguments: argparse.Namespace) -> int:
         reporter=reporter,
     )
     if status == REFUSED and arguments.or_kept and not arguments.dry_run:
-        return _hold(arguments, terms, log)
+        return _hold(arguments, terms, log, reporter)
     return status
+
+
+def _warn(log: Log | None, text: str) -> None:
+    if log:
+        log.event("warning", "metrics_unwritten", text)
+    else:
+        sys.stderr.write(f"egressc apply: note: {printable_lines(text)}\n")
 
 
 def _misuse(arguments: argparse.Namespace) -> str:
@@ -137,15 +145,22 @@ def run(  # noqa: PLR0913, PLR0917  # the command's own arguments, its two strea
     return ended[-1].status
 
 
-def _hold(arguments: argparse.Namespace, terms: Terms, log: Log | None) -> int:
+def _hold(arguments: argparse.Namespace, terms: Terms, log: Log | None, reporter: Reporter) -> int:
     def kept() -> Bundle:
         current = terms.store.current() if terms.store else None
         if terms.store is None or current is None:
             raise RefusedError("this node keeps no bundle that was applied")
-        return terms.store.open(current)
+        bundle = terms.store.open(current)
+        try:
+            if terms.key is not None:
+                verify(bundle, terms.key)
+        except SignatureError as error:
+            raise RefusedError(str(error)) from None
+        return bundle
 
     with guarded() as ended, opened(arguments.netns) as session:
         ended.append(hold(session, kept, terms, printer(sys.stdout)))
+        reporter.tell(ended[-1], None, session.kernel)
         session.repeat_over(ended[-1].announced, AGAIN)
     return tell("apply", ended[-1], sys.stdout, sys.stderr, log)
 
@@ -194,7 +209,7 @@ def printer(out: TextIO) -> Callable[[str], None]:
 
 
 def _write(out: TextIO, line: str) -> None:
-    # Whoever reads along may go away, as `| head` does; an apply goes on all the same.
-    with suppress(BrokenPipeError):
+    # Whoever reads along may go away, as `| head` does, and a disk may be full; an apply goes on all the same.
+    with suppress(OSError):
         out.write(f"{printable_lines(line)}\n")
         out.flush()

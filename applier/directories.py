@@ -11,7 +11,8 @@ def runtime_directory() -> Path | None:
 
     systemd names it in `RUNTIME_DIRECTORY`. Only root may have one: what others can write would not be believed.
     """
-    path = Path(os.environ.get("RUNTIME_DIRECTORY", str(_RUN)))
+    named = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]  # systemd may name several
+    path = Path(named) if named.startswith("/") else _RUN
     try:
         path.mkdir(mode=0o700, exist_ok=True)
         status = path.stat()

@@ -63,6 +63,7 @@ def observe(kernel: Kernel, part: NodePart, texts: Mapping[str, str]) -> Live:
             for address in part.addresses.addresses
             if address.interface is None
         },
+        ipv6=kernel.read_sysctl("net/ipv6/conf/all/disable_ipv6") == "0",
         unsettled=ruleset is not None and UNSETTLED in ruleset.sets,
         # Only before ours are there: later ones of others come after ours, and are theirs to explain.
         foreign_chains=tuple(_rivals(kernel.list_chains(), part.ruleset)) if ruleset is None else (),

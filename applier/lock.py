@@ -4,7 +4,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from applier.directories import runtime_directory
@@ -28,7 +28,10 @@ def locked(wait: float) -> Iterator[None]:
     # Without a directory of root's own the namespace itself is what is locked, which any process in it could hold.
     path = own if home is None else home / f"net-{own.stat().st_ino}.lock"
     flags = os.O_RDONLY if home is None else os.O_RDWR | os.O_CREAT
-    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise RefusedError(f"{path}: the lock cannot be taken: {error.strerror}; nothing was touched") from None
     try:
         deadline = time.monotonic() + wait
         while not _try(descriptor):
@@ -39,8 +42,9 @@ def locked(wait: float) -> Iterator[None]:
                 )
             time.sleep(_PAUSE)
         if home is not None:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            with suppress(OSError):  # it is for a message only
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)

@@ -59,6 +59,8 @@ class Route:
         metric: Lower wins.
         protocol: Who made it (`rtm_protocol`).
         onlink: Whether the kernel takes the next hop for a neighbour without asking its other routes.
+        extra: Whatever else tells the route from others, by pyroute2's name; always empty in a route that is as it
+            should be, and needed to delete exactly this one.
     """
 
     family: FamilyName
@@ -70,6 +72,7 @@ class Route:
     metric: int
     protocol: int = PROTOCOL
     onlink: bool = False
+    extra: tuple[tuple[str, str | int], ...] = ()
 
     @property
     def key(self) -> tuple[str, int, str, int]:
@@ -79,7 +82,7 @@ class Route:
     def satisfies(self, wanted: "Route") -> bool:
         """Returns whether this route of the kernel is the wanted one, in the fields that were asked for."""
         return (
-            self.key == wanted.key
+            (self.key, self.extra) == (wanted.key, wanted.extra)
             and (self.type, self.gateway, self.protocol) == (wanted.type, wanted.gateway, wanted.protocol)
             and wanted.device in (None, self.device)
             # Where no interface was asked for, the kernel is to find it by its routes, which an on-link hop forbids.
@@ -87,7 +90,8 @@ class Route:
         )
 
     def __str__(self) -> str:
-        return self._text(f" table {self.table} metric {self.metric} proto {self.protocol}")
+        extra = "".join(f" {name} {value}" for name, value in self.extra)
+        return self._text(f"{extra} table {self.table} metric {self.metric} proto {self.protocol}")
 
     def next_hop(self) -> str:
         """Returns the part that a replacement changes, for people."""
@@ -109,12 +113,14 @@ class Address:
         device: Interface.
         preferred_lifetime: Seconds; 0 is a deprecated address, None an unlimited one.
         protocol: Who made it (`IFA_PROTO`); 0 if nobody said so.
+        peer: The other end's address on a point-to-point link; None where there is none, as always in ours.
     """
 
     address: str
     device: str
     preferred_lifetime: int | None
     protocol: int = PROTOCOL
+    peer: str | None = None
 
     @property
     def family(self) -> FamilyName:
@@ -123,7 +129,9 @@ class Address:
 
     def satisfies(self, wanted: "Address") -> bool:
         """Returns whether this address of the kernel is the wanted one; a lifetime counts down and may be less."""
-        if (self.address, self.device, self.protocol) != (wanted.address, wanted.device, wanted.protocol):
+        if (self.address, self.device, self.protocol, self.peer) != (
+            *(wanted.address, wanted.device, wanted.protocol, wanted.peer),
+        ):
             return False
         if not self.preferred_lifetime or not wanted.preferred_lifetime:
             return self.preferred_lifetime == wanted.preferred_lifetime
@@ -153,6 +161,7 @@ class Live:
         release: The kernel's release, as `uname -r` prints it; empty if nobody asked.
         ways: Virtual IP that names no interface to the interface of the node's own route to it; None if it has none.
         unsettled: Whether the last apply did not come to its end; the marker of that is not in `ruleset`.
+        ipv6: Whether the node has IPv6.
         foreign_chains: NAT chains of others at a hook and priority of ours, as lines for people.
     """
 
@@ -169,6 +178,7 @@ class Live:
     release: str = ""
     ways: Mapping[str, str | None] = field(default_factory=dict)
     unsettled: bool = False
+    ipv6: bool = True
     foreign_chains: tuple[str, ...] = ()
 
 

@@ -96,6 +96,11 @@ def route(message: Message, names: Mapping[int, str]) -> Route:
         metric=attributes.get("RTA_PRIORITY", 0),
         protocol=message["proto"],
         onlink=bool(message["flags"] & _ONLINK),
+        extra=(
+            *((("scope", message["scope"]),) if message["scope"] else ()),
+            *((("tos", message["tos"]),) if message["tos"] else ()),
+            *((("src", f"{attributes['RTA_SRC']}/{message['src_len']}"),) if "RTA_SRC" in attributes else ()),
+        ),
     )
 
 
@@ -116,6 +121,7 @@ def of_route(value: Route, index: Callable[[str], int]) -> dict[str, str | int]:
         **({"gateway": value.gateway} if value.gateway else {}),
         **({"oif": index(value.device)} if value.device else {}),
         **({"flags": _ONLINK} if value.onlink else {}),
+        **dict(value.extra),
     }
 
 
@@ -126,12 +132,14 @@ def address(message: Message, names: Mapping[int, str]) -> Address:
     preferred = attributes.get("IFA_CACHEINFO", {}).get("ifa_preferred", _FOREVER)
     lifetime = 0 if flags & _DEPRECATED else None if preferred == _FOREVER else preferred
     # On a point-to-point link IFA_ADDRESS is the other end.
-    own = attributes.get("IFA_LOCAL", attributes.get("IFA_ADDRESS"))
+    end = attributes.get("IFA_ADDRESS")
+    own = attributes.get("IFA_LOCAL", end)
     return Address(
         address=f"{own}/{message['prefixlen']}",
         device=names.get(message["index"], f"#{message['index']}"),
         preferred_lifetime=lifetime,
         protocol=attributes.get("IFA_PROTO", 0),
+        peer=end if end != own else None,
     )
 
 
@@ -142,7 +150,8 @@ def of_address(value: Address, index: Callable[[str], int]) -> dict[str, str | i
     return {
         "family": _FAMILIES[value.family],
         "index": index(value.device),
-        "address": own,
+        "address": value.peer or own,
+        **({"local": own} if value.peer else {}),
         "prefixlen": int(length),
         "proto": value.protocol,
         "preferred_lft": preferred,

@@ -51,10 +51,12 @@ class Nft:
             KernelError: It cannot be listed.
         """
         lines = self._list_terse().splitlines(keepends=True)
-        if (first := f"table {TABLE} {{\n") not in lines:
+        # A table that a process owns says so behind the brace.
+        first = f"table {TABLE} {{"
+        start = next((place for place, line in enumerate(lines) if line.startswith(first)), None)
+        if start is None:
             return None
-        start = lines.index(first)
-        return "".join(lines[start : lines.index("}\n", start) + 1])
+        return "".join((f"{first}\n", *lines[start + 1 : lines.index("}\n", start) + 1]))
 
     def list_elements(self, kind: str, name: str) -> str:
         """Returns the listing of one set or map of our table, with its elements.

@@ -1,7 +1,7 @@
 """What an apply came to, with what the kernel counts, to Prometheus' textfile; what cannot be written stops nothing."""
 
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import bundle as package
@@ -19,7 +19,10 @@ from bundle.names import PROTOCOL
 class Reporter:
     """Writes the metrics of a node to a file; without one, does nothing."""
 
-    def __init__(self, path: Path | None, node: str, store: Store | None) -> None:
+    def __init__(self, path: Path | None, node: str, store: Store | None, warn: Callable[[str], None]) -> None:
+        """Takes the file, and who is told, once, that it cannot be written."""
+        self._warn = warn
+        self._warned = False
         self._path = path
         self._node = node
         self._store = store
@@ -57,8 +60,12 @@ class Reporter:
             held_addresses=_count_held(wanted, kernel),
             traffic=_traffic(kernel),
         )
-        with suppress(OSError):
+        try:
             write(self._path, render(metrics))
+        except OSError as error:
+            if not self._warned:
+                self._warned = True
+                self._warn(f"{self._path}: the metrics cannot be written: {error.strerror}")
 
     def _held(self, outcome: Outcome, bundle: Bundle | None) -> tuple[str | None, int | None]:
         """Returns what the node holds: what was just applied, or else what it keeps as applied last."""

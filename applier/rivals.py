@@ -43,6 +43,8 @@ def questions(part: NodePart, changes: Iterable[Change]) -> Questions:
 
 def strangers(asked: Questions, answers: Mapping[Target, Answer]) -> Iterator[str]:
     """Yields why not to go on: somebody answers who is none of the gateway's nodes."""
+    if any(answer.fault == "not-allowed" for answer in answers.values()):
+        yield "virtual IPs cannot be asked for and announced without CAP_NET_RAW; run it with that capability"
     for target in asked.virtual_ips:
         if macs := sorted(answers.get(target, _SILENT).macs - _macs(asked.peers[target], answers)):
             yield (

@@ -66,7 +66,13 @@ def _from(source: str) -> tuple[tuple[str, str | int], ...]:
 
 
 def want_nothing(sysctls: Mapping[str, str], live: Live) -> Wanted:
-    """Returns the wish that nothing of ours be there, and the settings be these where the kernel has them."""
+    """Returns the wish that nothing of ours be there, and the settings be these where the kernel has them.
+
+    Raises:
+        RefusedError: Our table is another process's.
+    """
+    if reasons := tuple(_owner(live)):
+        raise RefusedError("\n".join(reasons))
     there = {name: value for name, value in sysctls.items() if live.sysctls.get(name) is not None}
     return Wanted(None, None, (), (), (), there)
 
@@ -91,7 +97,19 @@ def _device(address: PlannedAddress, live: Live) -> str | None:
     return min(here) if here else live.ways[address.address]
 
 
+def _owner(live: Live) -> Iterator[str]:
+    for kind, text in live.ruleset.others if live.ruleset else ():
+        if kind == "attribute" and text.startswith("flags ") and "owner" in text:
+            yield "another process owns the table `inet egressc`, and only it may change it; stop that process"
+
+
 def _reasons(part: NodePart, live: Live) -> Iterator[str]:
+    yield from _owner(live)
+    if not live.ipv6 and (
+        any(route.family == "ipv6" for route in part.routing.routes)
+        or any(":" in address.address for address in part.addresses.addresses)
+    ):
+        yield "the plan has IPv6 routes or addresses, and IPv6 is off here; set net.ipv6.conf.all.disable_ipv6 to 0"
     for rule in live.foreign_rules:
         yield f"a rule that is not ours stands at our priority: {rule}; remove it or compile with another one"
     for rule in live.catching_rules:

@@ -66,6 +66,7 @@ class Watch:
     _due: float = 0.0
     _take_at: float = math.inf
     _tries: int = 0
+    _failed: bool = False
     _said: str = ""
     _repairs: list[float] = field(default_factory=list)
     _again: list[tuple[float, Announce]] = field(default_factory=list)
@@ -135,6 +136,7 @@ class Watch:
         if outcome.status == DONE and outcome.changes:
             name = "drift_repaired" if repair else "applied"
             self.log.event("warning" if repair else "info", name, outcome.message, steps=_shown(lines))
+        self._failed = outcome.status == FAILED
         repaired = repair and outcome.status == DONE and outcome.changes > 0
         if repaired:
             self._repairs = [*(moment for moment in self._repairs if moment > now - _FULL), now]
@@ -145,6 +147,8 @@ class Watch:
         """Returns when to look after something was heard: at once, unless somebody keeps changing things."""
         now = time.monotonic()
         self._repairs = [moment for moment in self._repairs if moment > now - _FULL]
+        if self._failed:
+            return now + _RETRY[2]  # our own undoing is what was heard
         if len(self._repairs) < _QUARREL:
             return now
         self._say("error", "quarrel", f"{len(self._repairs)} repairs within {_FULL:g} s: something on this node works "

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 _BLOCK = re.compile(r'(table|chain|set|map|[a-z ]+?) ("?[^\s"{]+"?(?: \S+)?) \{(.*)$')
 _COMMENT = re.compile(r'comment "([^"]*)"$')
+_QUOTED = re.compile(r'"[^"]*"')
 _QUOTED_ITEM = re.compile(r'(?:[^",]|"[^"]*"|")++')
 
 
@@ -162,12 +163,12 @@ class _Parser:
         raise self._error("the table does not end")
 
     def _skip_block(self, rest: str) -> None:
-        depth = 1 + rest.count("{") - rest.count("}")
+        depth = 1 + _braces(rest)
         while depth > 0:
             line = next(self._next(), None)
             if line is None:
                 raise self._error("the block does not end")
-            depth += line.count("{") - line.count("}")
+            depth += _braces(line)
 
     def _parse_chain(self, name: str, rest: str) -> None:
         rules = self._rules.setdefault(name, [])
@@ -207,13 +208,14 @@ class _Parser:
         else:
             open_braces = 1
             for line in self._next():
-                open_braces += line.count("{") - line.count("}")
+                open_braces += _braces(line)
                 if open_braces == 0:
                     break
                 parts.append(line)
             else:
                 raise self._error("the set does not end")
-        head, _, elements = "\n".join(parts).partition("elements = {")
+        start = next((place for place, part in enumerate(parts) if part.startswith("elements = {")), len(parts))
+        head, elements = "\n".join(parts[:start]), "\n".join(parts[start:]).removeprefix("elements = {")
         attributes = [part.strip() for part in re.split(r"[;\n]", head) if part.strip()]
         spec = "; ".join(sorted(attributes, key=lambda part: not part.startswith("type")))
         previous = self._specs.setdefault(name, (kind, spec))
@@ -230,6 +232,12 @@ class _Parser:
                 if (key := _normal_key(key)) in target:
                     raise self._error("holds an element twice, which nft refuses:", f"{name} {key}")
                 target[key] = value if colon else None
+
+
+def _braces(line: str) -> int:
+    """Returns how many blocks a line opens, less those that it closes; what is quoted is no block."""
+    bare = _QUOTED.sub("", line) if '"' in line else line
+    return bare.count("{") - bare.count("}")
 
 
 def _hook(text: str) -> str:

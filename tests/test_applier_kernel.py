@@ -1,6 +1,9 @@
 """The applier on the real kernel: what it reaches, what it leaves alone, and how it goes back."""
 
 import io
+import shutil
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +15,7 @@ import pytest
 from applier_bundles import NODE, Item, State, mark_rule, next_hop, ruleset_text, state_a, state_b, vip, write_bundle
 from kernel_fixtures import TABLE, Netns, netns
 from kernel_fixtures import run as run_command
+from pyroute2 import IPRoute
 
 from applier.cli import apply_part, run
 from applier.errors import KernelError
@@ -19,6 +23,7 @@ from applier.kernel import Kernel, LinuxKernel
 from applier.netns import entered
 from bundle.directory import open_bundle
 from bundle.ruleset import Ruleset, parse
+from compiler.cli import main
 
 pytestmark = pytest.mark.kernel
 __all__ = ["netns"]
@@ -350,6 +355,9 @@ STRANGE_TABLES = (
     add element inet egressc source4 { 10.1.0.5 comment "a : b, c" : drop }
     """,
     'add element inet egressc cluster4 { 203.0.113.0/24 comment "mine" }',
+    'add set inet egressc stranger { type ipv4_addr; comment "{"; }',
+    'add set inet egressc stranger { type ipv4_addr; comment "elements = {"; elements = { 10.9.9.9 }; }',
+    "add element inet egressc source4 { * : drop }",
     "flush chain inet egressc decide",
     "delete element inet egressc route4 { 0x0000000a . 0.0.0.0/1 }",
     """
@@ -390,6 +398,10 @@ STRANGE_COMMANDS = (
     "ip route add unreachable default table 9999 proto 173",
     "ip -6 route add blackhole 2001:db8:1::/48 proto 173",
     "ip route flush table 7305",
+    "ip route add 9.9.7.0/24 dev eth0 table 99 proto 173",
+    "ip route add local 9.9.3.0/24 dev lo table 99 proto 173",
+    "ip route add 9.9.4.0/24 via 172.18.4.1 tos 0x10 table 99 proto 173",
+    "ip -6 route add 2001:dba::/64 from 2001:db8:18::/64 via fd00:4::9 dev eth0 table 99 proto 173",
     "ip address delete 172.18.18.241/32 dev eth1",
     "sysctl -q -w net.ipv4.ip_forward=0",
 )
@@ -479,6 +491,34 @@ def test_what_is_in_the_way_is_refused_and_nothing_touched(node: Node, command: 
     assert reason in node.err
     assert (node.writes, node.out) == ([], "")
     assert node.netns.dump() == first
+
+
+def test_an_address_of_ours_with_another_end_goes(node: Node) -> None:
+    node.must_apply(state_a())
+    first = node.netns.dump()
+    with entered(node.netns.name), IPRoute() as route:
+        index = route.link_lookup(ifname="eth0")[0]
+        route.addr("add", index=index, local="10.77.0.1", address="10.77.0.2", prefixlen=32, proto=173)
+    assert node.netns.dump() != first
+    node.must_apply(state_a())
+
+    assert node.netns.dump() == first
+
+
+def test_a_table_that_another_process_owns_is_refused(node: Node) -> None:
+    command = [shutil.which("ip") or "", "netns", "exec", node.netns.name, "nft", "-i"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as owner:
+        assert owner.stdin is not None
+        owner.stdin.write("add table inet egressc { flags owner; }\n")
+        owner.stdin.flush()
+        while "egressc" not in node.netns.run("nft list tables"):
+            time.sleep(0.01)
+        statuses = node.apply(state_a()), main(["remove", "--node", NODE, "--netns", node.netns.name])
+        main(["doctor", "--netns", node.netns.name])
+        owner.kill()
+
+    assert statuses == (2, 2)
+    assert "another process owns the table" in node.err
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,8 @@ def test_applied_to_all_nodes_only_the_ordinary_address_is_seen(tmp_path: Path) 
 
         own = {address for _, address, _ in WORKLOADS.values()}
         assert not own & {item.source for item in (*during, *commands.seen(name))}
-        assert GATEWAY not in {item.source for item in commands.seen(name)}
+        # Late TCP packets to the virtual IP find no connection any more, and the node that has it resets them.
+        assert GATEWAY not in {item.source for item in commands.seen(name) if item.protocol == "udp"}
 
 
 def test_without_the_rule_the_bound_address_leaves(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def _others() -> Others:
     untold = False
     try:
         tables, untold = nft_tables(Nft().list_all())
-    except KernelError as error:
+    except (KernelError, ValueError) as error:  # nft 1.0.6 tells of a table that a process owns in no JSON
         unreadable.append(f"tables of nftables cannot be listed: {error}")
     saved: list[Others] = []
     # Asked only where there is something to tell: a program that loads modules would change the node.
