@@ -274,7 +274,7 @@ class LinuxKernel:
         raise KernelError(f"list {what}: the list changed while it was read, {_TRIES} times")
 
     def _names(self) -> dict[int, str]:
-        # Much quicker than a list of all that there is to know of interfaces. The C library's own list of names ends the
+        # Quicker than a list of all that there is to know of interfaces; the C library's own list of names ends the
         # process if anything goes wrong with its socket.
         try:
             lines = _DEVICES.read_text("utf-8", "surrogateescape").splitlines()[2:]
