@@ -85,8 +85,7 @@ class Route:
             (self.key, self.extra) == (wanted.key, wanted.extra)
             and (self.type, self.gateway, self.protocol) == (wanted.type, wanted.gateway, wanted.protocol)
             and wanted.device in (None, self.device)
-            # Where no interface was asked for, the kernel is to find it by its routes, which an on-link hop forbids.
-            and (wanted.onlink or not self.onlink)
+            and self.onlink == wanted.onlink
         )
 
     def __str__(self) -> str:
