@@ -514,7 +514,8 @@ def test_a_table_that_another_process_owns_is_refused(node: Node) -> None:
         while "egressc" not in node.netns.run("nft list tables"):
             time.sleep(0.01)
         statuses = node.apply(state_a()), main(["remove", "--node", NODE, "--netns", node.netns.name])
-        main(["doctor", "--netns", node.netns.name])
+        for _ in range(3):  # nft 1.0.6 breaks the memory of who asks it for JSON here
+            main(["doctor", "--netns", node.netns.name])
         owner.kill()
 
     assert statuses == (2, 2)
