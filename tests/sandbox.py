@@ -61,8 +61,14 @@ def arrange_files(unit: Unit, folder: Path) -> None:
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     mount("tmpfs", "/srv", "tmpfs", 0)
     shutil.copytree(folder, "/srv", dirs_exist_ok=True)
+    interpreter = Path(sys.prefix)
+    descriptor = os.open(interpreter, os.O_RDONLY | os.O_DIRECTORY)
     for place in ("/run", "/var/lib", *(["/tmp"] if unit.is_on("PrivateTmp") else [])):  # noqa: S108  # of our own
         mount("tmpfs", place, "tmpfs", 0, "mode=0755")
+    if not interpreter.exists():  # the checkout is below /tmp, where no node has its Python
+        interpreter.mkdir(parents=True)
+        mount(f"/proc/self/fd/{descriptor}", str(interpreter), None, MS_BIND)
+    os.close(descriptor)
     writable = [Path("/run") / name for name in unit.words("Service", "RuntimeDirectory")]
     writable += [Path("/var/lib") / name for name in unit.words("Service", "StateDirectory")]
     writable += [Path(word.removeprefix("-")) for word in unit.words("Service", "ReadWritePaths")]
@@ -82,7 +88,7 @@ def arrange_files(unit: Unit, folder: Path) -> None:
             with suppress(FileNotFoundError):  # below what was mounted over it just now
                 read_only(place)
     for path in [*writable, *([Path("/tmp")] if unit.is_on("PrivateTmp") else [])]:  # noqa: S108  # of our own
-        mount(str(path), str(path), None, MS_BIND)
+        mount(str(path), str(path), None, MS_BIND | MS_REC)
         mount("none", str(path), None, MS_BIND | MS_REMOUNT)
 
 
