@@ -15,9 +15,9 @@ from struct import Struct
 
 from applier.connections import Connection
 from applier.errors import KernelError
+from applier.nfnetlink import ATTRIBUTE, NESTED, PROTOCOL, TYPE_MASK, attribute
 
 # linux/netlink.h, linux/netfilter/nfnetlink.h, linux/netfilter/nfnetlink_conntrack.h
-_NETLINK_NETFILTER = 12
 _GET = 1 << 8 | 1  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
 _NEW = 1 << 8 | 0  # IPCTNL_MSG_CT_NEW, in which the kernel answers
 _DELETE = 1 << 8 | 2
@@ -36,12 +36,9 @@ _ZONE = 18  # CTA_ZONE
 _MARK_MASK = 21  # CTA_MARK_MASK
 _FILTER = 25  # CTA_FILTER
 _SOURCE = 1  # of the flags of a filter: the source address
-_NESTED = 0x8000  # NLA_F_NESTED
-_TYPE = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 
 _HEADER = Struct("=IHHIIBBH")  # nlmsghdr, nfgenmsg
 _MESSAGE = Struct("=IHHIIi")  # nlmsghdr, and the error number of an answer
-_ATTRIBUTE = Struct("=HH")
 _NUMBER = Struct("!I")
 _SHORT = Struct("!H")
 _NATIVE = Struct("=I")
@@ -120,7 +117,7 @@ def delete_bound_connections(bit: int) -> None:
         return
     number = _NUMBER.pack(bit)
     with _opened("delete connections") as link:
-        link.send(_request(_DELETE, _REQUEST | _ACK, 0, _attribute(_MARK, number) + _attribute(_MARK_MASK, number)))
+        link.send(_request(_DELETE, _REQUEST | _ACK, 0, attribute(_MARK, number) + attribute(_MARK_MASK, number)))
         for code in _answers(link, 0):
             if code:
                 raise KernelError(f"delete connections: {os.strerror(code)}")
@@ -129,7 +126,7 @@ def delete_bound_connections(bit: int) -> None:
 @contextmanager
 def _opened(what: str) -> Iterator[socket.socket]:
     try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as link:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, PROTOCOL) as link:
             yield link
     except OSError as error:
         raise KernelError(f"{what}: {error.strerror}") from None
@@ -141,15 +138,10 @@ def _request(kind: int, flags: int, number: int, attributes: bytes, family: int 
 
 def _only_from(source: str) -> bytes:
     """Asks for what an IPv4 address opened."""
-    address = _attribute(_IP | _NESTED, _attribute(1, socket.inet_aton(source)))
-    flags = _attribute(_ORIGINAL, _NATIVE.pack(_SOURCE)) + _attribute(_REPLY, _NATIVE.pack(0))
-    attributes = _attribute(_ORIGINAL | _NESTED, address) + _attribute(_FILTER | _NESTED, flags)
+    address = attribute(_IP | NESTED, attribute(1, socket.inet_aton(source)))
+    flags = attribute(_ORIGINAL, _NATIVE.pack(_SOURCE)) + attribute(_REPLY, _NATIVE.pack(0))
+    attributes = attribute(_ORIGINAL | NESTED, address) + attribute(_FILTER | NESTED, flags)
     return _request(_GET, _REQUEST | _DUMP, 0, attributes, socket.AF_INET)
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    size = _ATTRIBUTE.size + len(value)
-    return _ATTRIBUTE.pack(size, kind) + value + bytes(-size % 4)
 
 
 def _family(connection: Connection) -> int:
@@ -213,8 +205,8 @@ def _connection(data: bytes, at: int, end: int) -> Connection:
     at += size
     mark = 0
     while at < end:
-        size, kind = _ATTRIBUTE.unpack_from(data, at)
-        kind &= _TYPE
+        size, kind = ATTRIBUTE.unpack_from(data, at)
+        kind &= TYPE_MASK
         if kind == _MARK:
             (mark,) = _NUMBER.unpack_from(data, at + 4)
         elif kind == _ZONE:
@@ -239,7 +231,7 @@ def _tuple(data: bytes, at: int, family: int, expected: int) -> tuple[bytes, byt
     size, kind, ip_size, ip, _, source_kind, source, _, destination_kind, destination, proto_size, _ = form.unpack_from(
         data, at
     )
-    if (kind & _TYPE, ip & _TYPE, source_kind, destination_kind) != (expected, _IP, *kinds):
+    if (kind & TYPE_MASK, ip & TYPE_MASK, source_kind, destination_kind) != (expected, _IP, *kinds):
         raise KernelError("list connections: the kernel writes an entry in an order that is not known")
     # A zone of one direction only stands behind addresses and ports.
     has_zone = size > 4 + ip_size + (proto_size + 3 & ~3)  # with the tuple's own header

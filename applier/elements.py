@@ -5,12 +5,12 @@ more, such as a comment or a timeout, is somebody's own, and for it libnftables 
 nf_tables.h; how intervals are told: nft_set_rbtree.c (starts and ends) and nft_set_pipapo.c (a key and its end).
 """
 
-import struct
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, Literal
 
+from applier.nfnetlink import ATTRIBUTE, TYPE_MASK, attributes
 from bundle.ruleset import format_range
 
 Elements = dict[str, str | None]
@@ -23,24 +23,12 @@ _USERDATA: Final = 6
 _KEY_END: Final = 10
 _INTERVAL_END: Final = 1  # NFT_SET_ELEM_INTERVAL_END
 _OPEN: Final = bytes((1, 4, 1, 0, 0, 0))  # nft's own note on an interval that reaches to the last address
-_TYPE_MASK: Final = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 _VERDICTS: Final = {-1: "continue", -2: "break", -3: "jump", -4: "goto", -5: "return", 0: "drop", 1: "accept"}
-_ATTRIBUTE: Final = struct.Struct("=HH")
 _LENGTHS: Final = {"ipv4_addr": 4, "ipv6_addr": 16, "mark": 4, "ifname": 16}
 
 
 class OddElementError(Exception):
     """An element is more than this module understands."""
-
-
-def attributes(data: bytes, at: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Yields the netlink attributes in `data` from an offset on, as (type, value)."""
-    while at + 4 <= len(data):
-        length, number = _ATTRIBUTE.unpack_from(data, at)
-        if length < 4:  # noqa: PLR2004  # an attribute's own header
-            return
-        yield number & _TYPE_MASK, data[at + 4 : at + length]
-        at += (length + 3) & ~3
 
 
 def read(spec: str, lists: Iterable[bytes]) -> Elements:
@@ -73,7 +61,7 @@ def _plain(
     data: bytes, text: Callable[[bytes, bytes], str], verdicts: dict[bytes, str | None], found: Elements
 ) -> None:
     """Reads elements that have a key, perhaps its end, and perhaps a verdict; there may be 150,000 of them."""
-    unpack = _ATTRIBUTE.unpack_from
+    unpack = ATTRIBUTE.unpack_from
     at, size = 0, len(data)
     while at < size:
         length, _ = unpack(data, at)
@@ -81,7 +69,7 @@ def _plain(
         key, last, verdict = b"", b"", None
         while place < end:
             attribute, number = unpack(data, place)
-            number &= _TYPE_MASK
+            number &= TYPE_MASK
             if number == KEY:
                 key = data[place + 8 : place + attribute]
             elif number == _DATA:

@@ -4,11 +4,12 @@ import errno
 import select
 import socket
 import struct
+from collections.abc import Iterable
 from typing import Final
 
+from applier import nfnetlink
 from applier.errors import KernelError
-from applier.netfilter import concerns_our_table, open_events
-from bundle.names import PROTOCOL
+from bundle.names import PROTOCOL, TABLE_NAME
 
 _LARGEST: Final = 1 << 17
 _ADD_MEMBERSHIP: Final = 1
@@ -24,6 +25,8 @@ _GROUPS: Final = {
     "netconf": 24,  # forwarding and rp_filter
     "netconf6": 25,
 }
+_NFTABLES: Final = 7  # NFNLGRP_NFTABLES
+_NEW_GENERATION: Final = 10 << 8 | 15  # NFT_MSG_NEWGEN
 _ROUTES: Final = (24, 25)  # RTM_NEWROUTE, RTM_DELROUTE
 _HEADER: Final = struct.Struct("=IHHII")
 _PROTOCOL_AT: Final = 16 + 5  # rtm_protocol
@@ -36,16 +39,12 @@ class Events:
     """Sockets that hear of changes in the network namespace in which this object is made."""
 
     def __init__(self) -> None:
-        self._nftables = open_events()
+        self._nftables = _listen(nfnetlink.PROTOCOL, (_NFTABLES,))
         try:
-            self._routing = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
-            self._routing.bind((0, 0))
-            for group in _GROUPS.values():
-                self._routing.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
-            self._routing.setblocking(False)  # noqa: FBT003  # the socket's own way
-        except OSError as error:
+            self._routing = _listen(socket.NETLINK_ROUTE, _GROUPS.values())
+        except KernelError:
             self._nftables.close()
-            raise KernelError(f"the kernel does not tell of changes: {error.strerror}") from None
+            raise
 
     def close(self) -> None:
         """Closes the sockets."""
@@ -71,8 +70,32 @@ class Events:
                     raise KernelError(f"the kernel does not tell of changes: {error.strerror}") from None
                 concerns = True  # there was more than fits, so nobody knows what
                 continue
-            concerns |= concerns_our_table(data) if events is self._nftables else _concerns_our_routes(data)
+            concerns |= _concerns_our_table(data) if events is self._nftables else _concerns_our_routes(data)
         return True
+
+
+def _listen(protocol: int, groups: Iterable[int]) -> socket.socket:
+    try:
+        events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+        events.bind((0, 0))
+        for group in groups:
+            events.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
+        events.setblocking(False)  # noqa: FBT003  # the socket's own way
+    except OSError as error:
+        raise KernelError(f"the kernel does not tell of changes: {error.strerror}") from None
+    return events
+
+
+def _concerns_our_table(data: bytes) -> bool:
+    """Tells whether a datagram of events names our table."""
+    at = 0
+    while at + 20 <= len(data):
+        length, kind, _, _, _ = _HEADER.unpack_from(data, at)
+        own = (1, f"{TABLE_NAME}\0".encode())
+        if kind != _NEW_GENERATION and own in nfnetlink.attributes(data[at + 16 : at + length], 4):
+            return True
+        at += max((length + 3) & ~3, 16)
+    return False
 
 
 def _concerns_our_routes(data: bytes) -> bool:

@@ -12,7 +12,6 @@ from bundle.directory import NodePart
 from bundle.names import PROTOCOL
 from bundle.ruleset import Ruleset
 
-_INVERTED = 2  # FIB_RULE_INVERT
 _NAT_HOOK = re.compile(r"type nat hook \w+ priority -?\d+")
 
 # Writing the first sets the others as well, and taking it back would not: so these are remembered too.
@@ -72,7 +71,7 @@ def observe(kernel: Kernel, part: NodePart, texts: Mapping[str, str]) -> Live:
 
 def _catches(rule: Rule, part: NodePart) -> bool:
     """Tells whether a rule may take packets with a mark of ours before our own rule sees them."""
-    if ("flags", _INVERTED) in rule.extra:
+    if not rule.compares_mark:
         return False  # such as WireGuard's, which asks for packets without a mark of its own
     for own in part.routing.rules:
         value, mask = int(own.fwmark, 16), int(own.fwmask, 16)

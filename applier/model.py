@@ -14,6 +14,9 @@ DEFAULT = "default"
 """Destination of a default route, of either family."""
 
 
+_INVERTED = 2  # FIB_RULE_INVERT
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Rule:
     """One `ip rule`.
@@ -36,6 +39,11 @@ class Rule:
     table: int
     protocol: int = PROTOCOL
     extra: tuple[tuple[str, str | int], ...] = ()
+
+    @property
+    def compares_mark(self) -> bool:
+        """Returns whether it takes packets by their mark: turned round, a comparison holds for nearly every packet."""
+        return self.fwmask != 0 and not int(dict(self.extra).get("flags", 0)) & _INVERTED
 
     def __str__(self) -> str:
         extra = "".join(f" {name} {value}" for name, value in self.extra)

@@ -1,4 +1,4 @@
-"""What is better asked of nf_tables itself than of libnftables: the generation, elements, events. Reads only.
+"""What is better asked of nf_tables itself than of libnftables: the generation, counts, elements. Reads only.
 
 libnftables needs some 40 µs for an element, here one costs 5; a gateway's map of sources may hold 150,000. And when the
 kernel refuses to list something, libnftables lists the rest and says nothing of it (seen with nft 1.0.6), which must
@@ -14,11 +14,11 @@ from ipaddress import ip_address
 from typing import Final
 
 from applier import elements
-from applier.elements import Elements, attributes
+from applier.elements import Elements
 from applier.errors import KernelError
+from applier.nfnetlink import NESTED, PROTOCOL, attribute, attributes
 from bundle.names import TABLE_NAME
 
-_NETLINK_NETFILTER: Final = 12
 _SUBSYSTEM: Final = 10 << 8  # NFNL_SUBSYS_NFTABLES
 _GET_CHAIN: Final = 4
 _GET_RULE: Final = 7
@@ -34,15 +34,10 @@ _ERROR: Final = 2
 _DONE: Final = 3
 _INET: Final = 1  # NFPROTO_INET
 _LIST: Final = 3  # NFTA_SET_ELEM_LIST_ELEMENTS
-_GROUP_NFTABLES: Final = 7
-_ADD_MEMBERSHIP: Final = 1
-_SOL_NETLINK: Final = 270
 _LARGEST_DATAGRAM: Final = 1 << 17
 _RECEIVE_BUFFER: Final = 4 << 20
-_NESTED: Final = 0x8000
 
 _HEADER: Final = struct.Struct("=IHHII")
-_ATTRIBUTE: Final = struct.Struct("=HH")
 _FAMILY: Final = struct.pack("=BBH", _INET, 0, 0)
 
 
@@ -51,7 +46,7 @@ class Netfilter:
 
     def __init__(self) -> None:
         try:
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
+            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, PROTOCOL)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         except OSError as error:
             raise KernelError(f"no netlink socket: {error.strerror}") from None
@@ -94,8 +89,8 @@ class Netfilter:
             KernelError: The map cannot be read.
             OddElementError: The element is not understood.
         """
-        key = _attribute(_NESTED | elements.KEY, _attribute(1, ip_address(address).packed))
-        wanted = _attribute(_NESTED | _LIST, _attribute(_NESTED | 1, key))
+        key = attribute(NESTED | elements.KEY, attribute(1, ip_address(address).packed))
+        wanted = attribute(NESTED | _LIST, attribute(NESTED | 1, key))
         try:
             return elements.read(spec, tuple(self._lists(_set(name) + wanted, 0))).get(address)
         except KernelError as error:
@@ -114,7 +109,7 @@ class Netfilter:
     def _count(self, kind: int) -> int:
         name = f"{TABLE_NAME}\0".encode()
         try:
-            return sum((1, name) in attributes(body, 4) for _, body in self._ask(kind, _attribute(1, name), _DUMP))
+            return sum((1, name) in attributes(body, 4) for _, body in self._ask(kind, attribute(1, name), _DUMP))
         except KernelError as error:
             if _is_absence(error):
                 return 0
@@ -159,35 +154,6 @@ class Netfilter:
             raise KernelError(f"nf_tables cannot be read: {error.strerror}") from error
 
 
-def open_events() -> socket.socket:
-    """Returns a socket that becomes readable when anybody's transaction changes the ruleset of this namespace.
-
-    Raises:
-        KernelError: It cannot be opened.
-    """
-    try:
-        events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER)
-        events.bind((0, 0))
-        events.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP_NFTABLES)
-        events.setblocking(False)  # noqa: FBT003  # the socket's own way
-    except OSError as error:
-        raise KernelError(f"nf_tables does not tell of changes: {error.strerror}") from None
-    return events
-
-
-def concerns_our_table(data: bytes) -> bool:
-    """Tells whether a datagram of events names our table; a kernel that says nothing of it is taken to mean it."""
-    at = 0
-    while at + 20 <= len(data):
-        length, kind, _, _, _ = _HEADER.unpack_from(data, at)
-        if kind != _NEW_GENERATION:
-            names = [value for number, value in attributes(data[at + 16 : at + length], 4) if number == 1]
-            if f"{TABLE_NAME}\0".encode() in names:
-                return True
-        at += max((length + 3) & ~3, 16)
-    return False
-
-
 def _raise_error(data: bytes, at: int) -> None:
     (code,) = struct.unpack_from("=i", data, at)
     if code:
@@ -199,9 +165,4 @@ def _is_absence(error: KernelError) -> bool:
 
 
 def _set(name: str) -> bytes:
-    return _attribute(1, f"{TABLE_NAME}\0".encode()) + _attribute(2, f"{name}\0".encode())
-
-
-def _attribute(number: int, value: bytes) -> bytes:
-    length = 4 + len(value)
-    return _ATTRIBUTE.pack(length, number) + value + bytes(-length % 4)
+    return attribute(1, f"{TABLE_NAME}\0".encode()) + attribute(2, f"{name}\0".encode())

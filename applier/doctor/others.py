@@ -9,7 +9,6 @@ from bundle.checkup import Check
 from bundle.names import PRIORITY_DECIDE, PRIORITY_GUARD, PRIORITY_TRANSLATE, PROTOCOL
 
 _LOCAL = 255
-_NOT = 0x2  # FIB_RULE_INVERT
 _NO_SELECTORS = frozenset({"action", "flags", "suppress_prefixlen"})
 
 
@@ -53,7 +52,7 @@ def _order(foreign: tuple[Rule, ...], routes: tuple[Route, ...], ours: Ours) -> 
         extra = dict(rule.extra)
         selectors = extra.keys() - _NO_SELECTORS
         catches = "action" in extra or ((rule.family, rule.table) in ends and "suppress_prefixlen" not in extra)
-        if rule.priority >= ours.first or rule.table == _LOCAL or not catches or _by_mark(rule):
+        if rule.priority >= ours.first or rule.table == _LOCAL or not catches or rule.compares_mark:
             continue
         if not selectors:
             yield Check(
@@ -72,14 +71,9 @@ def _order(foreign: tuple[Rule, ...], routes: tuple[Route, ...], ours: Ours) -> 
             )
 
 
-def _by_mark(rule: Rule) -> bool:
-    # Turned round, a comparison holds for nearly every packet.
-    return rule.fwmask != 0 and not int(dict(rule.extra).get("flags", 0)) & _NOT
-
-
 def _rule_marks(foreign: tuple[Rule, ...], ours: Ours) -> Iterator[Check]:
     for rule in foreign:
-        if not (rule.fwmask & ours.mask and _by_mark(rule)):
+        if not (rule.fwmask & ours.mask and rule.compares_mark):
             continue
         if rule.priority < ours.first and ours.may_match(rule.fwmark, rule.fwmask):
             yield Check(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bundle.directory import NodePart
-from bundle.names import MARK_MASK, REPLY_PRIORITY, RULE_PRIORITY, TABLE_BASE
+from bundle.names import MARK_MASK, REPLY_PRIORITY, RULE_PRIORITY, TABLE_BASE, bound_bit
 
 _TABLES = range(TABLE_BASE, TABLE_BASE + 256)
 
@@ -31,7 +31,7 @@ class Ours:
     @property
     def connection_bit(self) -> int:
         """Returns our bit of the connection mark: the lowest of the mask."""
-        return self.mask & -self.mask
+        return bound_bit(self.mask)
 
     def may_match(self, fwmark: int, fwmask: int) -> bool:
         """Returns whether a comparison by others can hold for a packet with a mark of ours."""
