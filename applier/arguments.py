@@ -52,6 +52,7 @@ def add_parsers(commands: "Commands") -> None:
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(verify_key=None, allow_rollback=False)  # for commands that do not ask
     parser.add_argument("--node", metavar="NAME", required=True, help="the node that this is")
     parser.add_argument("--netns", metavar="PATH", help="network namespace to work in: a path, or a name")
     parser.add_argument("--dry-run", action="store_true", help="print what would change; exit 1 if anything would")

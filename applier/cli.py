@@ -3,13 +3,13 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from applier.delivery import Inbox, Terms, deliver, guarded, hold, open_for, opened
+from applier.delivery import Inbox, Terms, deliver, guarded, hold, open_for, open_kept, opened
 from applier.errors import RefusedError
 from applier.events import Events
 from applier.kernel import Kernel
@@ -20,7 +20,6 @@ from applier.store import Store, StoreError
 from applier.watch import Watch
 from bundle.directory import Bundle, NodePart
 from bundle.names import STATE_DIRECTORY
-from bundle.signature import SignatureError, verify
 from bundle.text import printable_lines
 
 AGAIN = (0.1, 0.4, 1.0, 2.0)
@@ -87,10 +86,10 @@ def terms_of(arguments: argparse.Namespace) -> Terms:
         directory = Path(STATE_DIRECTORY)
     return Terms(
         node=arguments.node,
-        key=getattr(arguments, "verify_key", None),
+        key=arguments.verify_key,
         # Another network namespace is another node to us, of which this one keeps nothing unless it is told where.
         store=Store(directory, arguments.node) if directory else None,
-        allow_rollback=getattr(arguments, "allow_rollback", False),
+        allow_rollback=arguments.allow_rollback,
         wait=arguments.wait,
     )
 
@@ -127,22 +126,18 @@ def run(  # noqa: PLR0913, PLR0917  # the command's own arguments, its two strea
         touched; 3 the apply failed, and the node was put back as far as `err` says.
     """
     terms = terms or Terms(node)
-    bundle = None
-    told = False
-    with guarded() as ended:
-        bundle = open_for(directory, node)
-        with opened(netns) as session:
+    bundle, session = None, None
+    with ExitStack() as stack:
+        with guarded() as ended:
+            bundle = open_for(directory, node)
+            session = stack.enter_context(opened(netns))
             ended.append(deliver(session, bundle, terms, printer(out), dry_run=dry_run))
-            if reporter and not dry_run:
-                reporter.tell(ended[-1], bundle, session.kernel)
-            told = True
-            tell("apply", ended[-1], out, err, log)
-            session.repeat_over(ended[-1].announced, again)
-    if not told:
         if reporter and not dry_run:
-            reporter.tell(ended[-1], bundle, None)
-        tell("apply", ended[-1], out, err, log)
-    return ended[-1].status
+            reporter.tell(ended[-1], bundle, session.kernel if session else None)
+        status = tell("apply", ended[-1], out, err, log)
+        if session:
+            session.repeat_over(ended[-1].announced, again)
+    return status
 
 
 def _hold(arguments: argparse.Namespace, terms: Terms, log: Log | None, reporter: Reporter) -> int:
@@ -150,19 +145,37 @@ def _hold(arguments: argparse.Namespace, terms: Terms, log: Log | None, reporter
         current = terms.store.current() if terms.store else None
         if terms.store is None or current is None:
             raise RefusedError("this node keeps no bundle that was applied")
-        bundle = terms.store.open(current)
-        try:
-            if terms.key is not None:
-                verify(bundle, terms.key)
-        except SignatureError as error:
-            raise RefusedError(str(error)) from None
-        return bundle
+        return open_kept(terms.store, current, terms.key)
 
-    with guarded() as ended, opened(arguments.netns) as session:
-        ended.append(hold(session, kept, terms, printer(sys.stdout)))
-        reporter.tell(ended[-1], None, session.kernel)
-        session.repeat_over(ended[-1].announced, AGAIN)
-    return tell("apply", ended[-1], sys.stdout, sys.stderr, log)
+    def work(session: Session) -> Outcome:
+        outcome = hold(session, kept, terms, printer(sys.stdout))
+        reporter.tell(outcome, None, session.kernel)
+        return outcome
+
+    return conduct("apply", arguments.netns, work, log)
+
+
+def conduct(command: str, netns: str | None, work: Callable[[Session], Outcome], log: Log | None = None) -> int:
+    """Runs a command of a node on its kernel, tells how it ended and announces again what it announced.
+
+    Args:
+        command: Its name.
+        netns: Network namespace, as for `run`.
+        work: Does it.
+        log: Where else to say how it ended; instead of to standard error.
+
+    Returns:
+        As `run`.
+    """
+    with ExitStack() as stack:
+        session = None
+        with guarded() as ended:
+            session = stack.enter_context(opened(netns))
+            ended.append(work(session))
+        status = tell(command, ended[-1], sys.stdout, sys.stderr, log)
+        if session:
+            session.repeat_over(ended[-1].announced, AGAIN)
+    return status
 
 
 def _watch(arguments: argparse.Namespace, terms: Terms, log: Log, reporter: Reporter) -> int:

@@ -11,9 +11,10 @@ from applier.lock import locked
 from applier.netns import entered
 from applier.record import Records
 from applier.session import DONE, FAILED, REFUSED, Outcome, Session
-from applier.store import Store, StoreError
+from applier.store import Kept, Store, StoreError
 from applier.trust import check
 from bundle.directory import HEAD_FILES, Bundle, BundleError, open_bundle
+from bundle.signature import SignatureError, verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,22 @@ def take_away(session: Session, terms: Terms, report: Callable[[str], None], *, 
         if store and not dry_run and outcome.status == DONE:
             store.forget()
     return ended[-1]
+
+
+def open_kept(store: Store, kept: Kept, key: Path | None) -> Bundle:
+    """Reads a bundle that the node keeps; with a key, one that is signed by whom it should be.
+
+    Raises:
+        BundleError: What is kept was altered.
+        RefusedError: It has no such signature.
+    """
+    bundle = store.open(kept)
+    try:
+        if key is not None:
+            verify(bundle, key)
+    except SignatureError as error:
+        raise RefusedError(str(error)) from None
+    return bundle
 
 
 @contextmanager

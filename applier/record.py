@@ -7,14 +7,13 @@ record, everything is read. A record belongs to one network namespace of one boo
 import contextlib
 import hashlib
 import json
-import os
 import socket
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from applier.directories import runtime_directory
+from bundle.disk import replace_file
 
 _SO_NETNS_COOKIE = 71  # Linux 5.14
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -40,6 +39,7 @@ class Records:
 
     def __init__(self, directory: Path | None = None) -> None:
         self._head: Path | None = None
+        self._read: tuple[tuple[object, ...], Record | None] = ((), None)
         home = runtime_directory() if directory is None else directory
         with contextlib.suppress(OSError):
             self._boot = _BOOT.read_text("ascii").strip()
@@ -53,8 +53,18 @@ class Records:
         if self._head is None:
             return None
         try:
-            head = json.loads(self._head.read_text())
-            text = self._head.with_suffix(".nft").read_text()
+            # Each save makes other files; what was read of these, which may be megabytes, need not be read again.
+            seen = tuple(_looks(path) for path in (self._head, self._head.with_suffix(".nft")))
+        except OSError:
+            return None
+        if seen != self._read[0]:
+            self._read = (seen, self._load(self._head))
+        return self._read[1]
+
+    def _load(self, path: Path) -> Record | None:
+        try:
+            head = json.loads(path.read_text())
+            text = path.with_suffix(".nft").read_text()
             if head["boot"] == self._boot and head["sha256"] == _digest(text):
                 return Record(int(head["generation"]), text, dict(head["texts"]))
         except (OSError, ValueError, KeyError, TypeError):
@@ -72,8 +82,8 @@ class Records:
             "texts": dict(record.texts),
         }
         with contextlib.suppress(OSError):
-            _replace(self._head.with_suffix(".nft"), record.ruleset_text)
-            _replace(self._head, json.dumps(head))
+            replace_file(self._head.with_suffix(".nft"), record.ruleset_text.encode(), 0o600)
+            replace_file(self._head, json.dumps(head).encode(), 0o600)
 
     def forget(self) -> None:
         """Drops the record."""
@@ -83,11 +93,10 @@ class Records:
                 self._head.with_suffix(".nft").unlink()
 
 
+def _looks(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return (status.st_ino, status.st_mtime_ns, status.st_size)
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _replace(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}", delete=False) as file:
-        file.write(text)
-    os.replace(file.name, path)  # noqa: PTH105  # atomic, and says so

@@ -2,9 +2,10 @@
 
 import argparse
 import sys
+from functools import partial
 
-from applier.cli import printer, tell, terms_of
-from applier.delivery import guarded, opened, take_away
+from applier.cli import conduct, printer, tell, terms_of
+from applier.delivery import take_away
 from applier.session import REFUSED, Outcome
 from applier.store import StoreError
 
@@ -15,6 +16,5 @@ def main(arguments: argparse.Namespace) -> int:
         terms = terms_of(arguments)
     except StoreError as error:
         return tell("remove", Outcome(REFUSED, str(error)), sys.stdout, sys.stderr)
-    with guarded() as ended, opened(arguments.netns) as session:
-        ended.append(take_away(session, terms, printer(sys.stdout), dry_run=arguments.dry_run))
-    return tell("remove", ended[-1], sys.stdout, sys.stderr)
+    work = partial(take_away, terms=terms, report=printer(sys.stdout), dry_run=arguments.dry_run)
+    return conduct("remove", arguments.netns, work)

@@ -4,16 +4,15 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
-from applier import cli
-from applier.cli import printer, tell, terms_of
-from applier.delivery import Terms, guarded, opened
+from applier.cli import conduct, printer, tell, terms_of
+from applier.delivery import Terms, guarded, open_kept
 from applier.errors import RefusedError
 from applier.lock import locked
 from applier.session import DONE, FAILED, REFUSED, Outcome, Session
 from applier.store import Kept, Store, StoreError
 from bundle.directory import Bundle
-from bundle.signature import SignatureError, verify
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -22,10 +21,8 @@ def main(arguments: argparse.Namespace) -> int:
         terms = terms_of(arguments)
     except StoreError as error:
         return tell("rollback", Outcome(REFUSED, str(error)), sys.stdout, sys.stderr)
-    with guarded() as ended, opened(arguments.netns) as session:
-        ended.append(go_back(session, terms, printer(sys.stdout), dry_run=arguments.dry_run))
-        session.repeat_over(ended[-1].announced, cli.AGAIN)
-    return tell("rollback", ended[-1], sys.stdout, sys.stderr)
+    work = partial(go_back, terms=terms, report=printer(sys.stdout), dry_run=arguments.dry_run)
+    return conduct("rollback", arguments.netns, work)
 
 
 def go_back(session: Session, terms: Terms, report: Callable[[str], None], *, dry_run: bool = False) -> Outcome:
@@ -67,13 +64,7 @@ def _previous(terms: Terms) -> tuple[Store, Kept, Kept, Bundle]:
     current, previous = store.last(), store.previous()
     if current is None or previous is None:
         raise RefusedError(f"{store}: keeps no earlier bundle to go back to")
-    bundle = store.open(previous)
-    try:
-        if terms.key is not None:
-            verify(bundle, terms.key)
-    except SignatureError as error:
-        raise RefusedError(str(error)) from None
-    return store, current, previous, bundle
+    return store, current, previous, open_kept(store, previous, terms.key)
 
 
 def _named(kept: Kept) -> str:

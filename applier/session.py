@@ -131,12 +131,10 @@ class Session:
     ) -> Outcome:
         kernel = self.kernel
         record = self.records.load() if self.records else None
-        look = partial(observe, kernel, part, record.texts if record else {})
         generation, made = kernel.generation(), kernel.commits()
         if part.scope and (record is None or record.generation != generation):
-            # Somebody has changed the ruleset since the part was read.
-            part = whole(part)
-            look = partial(observe, kernel, part, record.texts if record else {})
+            part = whole(part)  # somebody has changed the ruleset since it was read
+        look = partial(observe, kernel, part, record.texts if record else {})
         live = look()
         try:
             wanted = choose(part, live)

@@ -128,7 +128,7 @@ class Watch:
         if repair or outcome.status == DONE:
             self._due = now + (_FULL if outcome.status == DONE else _RETRY[-1])
         for note in outcome.notes:
-            self._say("warning", "virtual_ip_held", note)
+            self._say("warning", "apply_note", note)
         if outcome.status != DONE:
             self._say("error", "apply_failed" if outcome.status == FAILED else "apply_refused", outcome.message)
         else:
@@ -139,7 +139,7 @@ class Watch:
         self._failed = outcome.status == FAILED
         repaired = repair and outcome.status == DONE and outcome.changes > 0
         if repaired:
-            self._repairs = [*(moment for moment in self._repairs if moment > now - _FULL), now]
+            self._repairs.append(now)
         self._plan_announcements(outcome.announced, now)
         self.reporter.tell(outcome, bundle, self.session.kernel, repaired=repaired)
 

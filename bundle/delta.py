@@ -30,16 +30,11 @@ def reduce(old: str, new: str) -> tuple[str, dict[str, frozenset[str]]]:
         before = blocks.pop(match["name"], None)
         if before is None or before["head"] != match["head"] or match["name"] in keys:
             continue
-        if before["body"] == match["body"]:
-            if before["body"].count("\n") < _SMALL:
-                continue
-            keys[match["name"]] = frozenset()
-            parts += [new[at : match.start("body")]]
-            at = match.end("body")
+        if any(block["body"].count("\n") + 1 < _SMALL for block in (before, match)):
             continue
-        olds, news = _elements(before["body"]), _elements(match["body"])
-        if len(news) < _SMALL or len(olds) < _SMALL:
-            continue
+        olds = news = frozenset[str]()
+        if before["body"] != match["body"]:
+            olds, news = _elements(before["body"]), _elements(match["body"])
         come = sorted(news - olds)
         keys[match["name"]] = frozenset(line.partition(" : ")[0] for line in olds ^ news)
         parts += [new[at : match.start("body")], ",\n".join(f"\t\t\t{line}" for line in come)]

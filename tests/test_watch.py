@@ -172,15 +172,21 @@ def test_a_new_bundle_is_taken_and_a_bad_one_is_not(netns: Netns, tmp_path: Path
         assert netns.dump() != held
 
 
+def go_on_and_back(watcher: Watcher, netns: Netns, capsys: pytest.CaptureFixture[str]) -> tuple[object, ...]:
+    """Offers another bundle and rolls back from it; returns what was there before both."""
+    first = netns.dump()
+    watcher.offer(state_b())
+    watcher.wait_for("applied", 2)
+    state = str(watcher.folder / "state")
+    assert main(["rollback", "--node", NODE, "--netns", netns.name, "--state-dir", state]) == 0, capsys.readouterr()
+    return first
+
+
 def test_what_was_rolled_back_is_not_brought_back(
     netns: Netns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with watching(netns, tmp_path / "w", state_a()) as watcher:
-        first = netns.dump()
-        watcher.offer(state_b())
-        watcher.wait_for("applied", 2)
-        state = str(watcher.folder / "state")
-        assert main(["rollback", "--node", NODE, "--netns", netns.name, "--state-dir", state]) == 0, capsys.readouterr()
+        first = go_on_and_back(watcher, netns, capsys)
         netns.run("ip rule delete priority 7300")
         watcher.wait_for("drift_repaired")
 
@@ -202,11 +208,7 @@ def test_what_was_held_is_held_though_the_bundle_that_is_there_is_refused(
     netns: Netns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with watching(netns, tmp_path / "w", state_a()) as watcher:
-        first = netns.dump()
-        watcher.offer(state_b())
-        watcher.wait_for("applied", 2)
-        state = str(watcher.folder / "state")
-        assert main(["rollback", "--node", NODE, "--netns", netns.name, "--state-dir", state]) == 0, capsys.readouterr()
+        first = go_on_and_back(watcher, netns, capsys)
     assert main(["remove", "--node", NODE, "--netns", netns.name]) == 0  # what a boot does to the kernel
     with watching(netns, tmp_path / "w", None) as watcher:
         watcher.wait_for("apply_refused")
