@@ -86,6 +86,7 @@ def deliver(
         if store and candidate:
             if outcome.status == DONE:
                 store.commit(candidate)
+                ended[-1] = replace(ended[-1], kept=True)
             else:
                 store.discard(candidate)
     return ended[-1]
@@ -176,16 +177,17 @@ class Inbox:
         """
         return open_for(self._directory, self._terms.node)
 
-    def held(self, known: Bundle | None) -> Bundle | None:
-        """Returns the bundle applied last, by whomever: `known` itself if it is that one or if nothing was ever kept.
+    def kept(self) -> None:
+        """Learns that the node keeps what it holds: if it keeps nothing any more, everything was taken away."""
+        self._kept = True
 
-        Once something was kept and nothing is any more, everything was taken away, and is not to be brought back.
-        """
+    def held(self, known: Bundle | None) -> Bundle | None:
+        """Returns the bundle applied last, by whomever: `known` itself if it is that one, or if nothing was kept."""
         store = self._terms.store
         try:
             kept = store.current() if store else None
             if store is None or kept is None:
-                return None if self._kept else known
+                return None if self._kept else known  # what was taken away is not to be brought back
             self._kept = True
             return known if known and kept.digest == known.digest else store.open(kept)
         except (StoreError, BundleError):

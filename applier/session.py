@@ -39,6 +39,7 @@ class Outcome:
         announced: The announcements among them, which are worth repeating.
         notes: What else to know.
         serial: Of the verified signature of what was applied; None if none was asked for.
+        kept: Whether the node keeps what was applied.
     """
 
     status: int
@@ -47,6 +48,7 @@ class Outcome:
     announced: tuple[Announce, ...] = ()
     notes: tuple[str, ...] = ()
     serial: int | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,8 @@ class Watch:
         outcome = deliver(self.session, bundle, self.terms, lines.append)
         if outcome.status == DONE:
             self._target, self._take_at = bundle, math.inf
+        if outcome.kept:
+            self.inbox.kept()
         self._tell(outcome, lines, bundle, repair=False)
 
     def _hold(self) -> None:

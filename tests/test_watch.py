@@ -219,9 +219,12 @@ def test_what_was_held_is_held_though_the_bundle_that_is_there_is_refused(
 
 def test_what_was_taken_away_is_not_brought_back(netns: Netns, tmp_path: Path) -> None:
     with watching(netns, tmp_path / "w", state_a()) as watcher:
+        # Stopped before it looks a first time at what it has just applied.
+        watcher.process.send_signal(signal.SIGSTOP)
         state = str(watcher.folder / "state")
         assert main(["remove", "--node", NODE, "--netns", netns.name, "--state-dir", state]) == 0
         before = netns.dump()
+        watcher.process.send_signal(signal.SIGCONT)
         time.sleep(1)
 
         assert netns.dump() == before
