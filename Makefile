@@ -28,7 +28,7 @@ format: $(STAMP) ## Format the code.
 	$(RUN)/ruff check --fix .
 
 golden: $(STAMP) ## Write the golden files anew; read the diff and explain it in the commit.
-	$(RUN)/pytest tests/test_golden.py tests/test_golden_diagnostics.py --snapshot-update
+	$(RUN)/pytest tests/test_golden.py tests/test_golden_diagnostics.py tests/test_golden_outputs.py --snapshot-update
 
 schemas: $(STAMP) ## Write schemas/ and docs/reference.md anew; read the diff.
 	$(RUN)/python -c 'import pathlib, compiler.schema; [pathlib.Path(n).write_text(t) for n, t in compiler.schema.files().items()]'

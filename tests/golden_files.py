@@ -42,3 +42,9 @@ class DiagnosticFiles(GoldenFiles):
     """The same for `golden/diagnostics/CASE/expected/`, so that neither test takes the other's files for stale."""
 
     pattern = "diagnostics/*/expected/**/*"
+
+
+class OutputFiles(GoldenFiles):
+    """The same for `golden/outputs/change/expected/`, what commands print."""
+
+    pattern = "outputs/*/expected/*"
