@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from bundle.directory import GATEWAYS, Bundle, open_bundle
+from bundle.directory import GATEWAYS, open_bundle
 from bundle.model import Gateways
 from bundle.text import json_text, printable_lines
 from compiler import cases, report
