@@ -11,7 +11,7 @@ from ipaddress import ip_address
 
 from bundle.ruleset import format_range
 from compiler.diff.change import KINDS, Change
-from compiler.diff.meaning import Meaning
+from compiler.diff.meaning import CLASS_RULES, Meaning
 from compiler.intervals import merge
 from compiler.verify.intervals import bounds
 
@@ -177,7 +177,7 @@ def _verdict(verdicts: tuple[str, ...]) -> str | None:
 
 def _rules(sides: _Sides) -> Iterator[Change]:
     for name in sorted(sides.old.chains.keys() | sides.new.chains.keys()):
-        before, after = sides.old.chains.get(name, ()), sides.new.chains.get(name, ())
+        before, after = _rules_of(sides.old, name), _rules_of(sides.new, name)
         if before != after:
             kept = _common(before, after)
             lost = set(range(1, len(before) + 1)) - {first for first, _ in kept}
@@ -188,6 +188,10 @@ def _rules(sides: _Sides) -> Iterator[Change]:
                     yield Change("rule", place, subject, before[number - 1], None)
                 if number in won:
                     yield Change("rule", place, subject, None, after[number - 1])
+
+
+def _rules_of(side: Meaning, name: str) -> tuple[str, ...]:
+    return side.chains.get(name, CLASS_RULES if name in side.classes else ())
 
 
 def _common(before: tuple[str, ...], after: tuple[str, ...]) -> list[tuple[int, int]]:
