@@ -20,6 +20,7 @@ BUNDLE = {
     "": "",
     "names": "",
     "checkup": "",
+    "style": "",
     "text": "",
     "values": "",
     "codec": "text",
@@ -37,6 +38,7 @@ COMPILER = {
     "model": "diagnostics",
     "patterns": "",
     "outputs": "",
+    "progress": "",
     "text": "model patterns",
     "findings": "diagnostics model text",
     "intervals": "model",
@@ -80,7 +82,8 @@ COMPILER = {
     "pack": "account nodeplan render",
     # the edge to the disk, and the stages in their order
     "files": "diagnostics",
-    "pipeline": "account balance diagnostics elect files load model pack plan resolve review salvage source validate",
+    "pipeline": "account balance diagnostics elect files load model pack plan progress resolve review salvage source "
+    "validate",
     # questions about a bundle
     "evaluate": "model",
     "trace": "evaluate model",
@@ -100,8 +103,8 @@ COMPILER = {
     "verify.intervals verify.marks verify.scope verify.skeleton verify.written",
     "verify.routing": "model naming verify.claims verify.failure verify.marks",
     "verify.account": "model ranges source verify.failure",
-    "verify.verify": "account evaluate source trace verify.account verify.claims verify.failure verify.routing "
-    "verify.ruleset",
+    "verify.verify": "account evaluate progress source trace verify.account verify.claims verify.failure "
+    "verify.routing verify.ruleset",
     "verify.report": "outputs verify.failure verify.verify",
     "cases": "diagnostics explain inputs.cases load outputs shape source",
     "positions": "diagnostics source",
@@ -109,10 +112,14 @@ COMPILER = {
     "sarif": "diagnostics report source",
     "github": "diagnostics report source",
     # the command line
+    "console": "progress",
     "sign": "",
-    "commands": "cases diagnostics elect explain files github pipeline report resources sarif schema text "
+    "commands": "cases console diagnostics elect explain files github pipeline report resources sarif schema text "
     "verify.report verify.verify",
     "cli": "",
+    # what is made of it
+    "usage": "",
+    "completion": "cli usage",
 }
 TABLES = {"bundle": BUNDLE, "compiler": COMPILER}
 
@@ -125,8 +132,8 @@ OUTSIDE = {
 EXCEPTIONS = {"compiler.cli": {"lab.cli", "applier.arguments", "applier.program"}}
 
 EDGES = {
-    "bundle.directory", "bundle.disk", "bundle.signature", "compiler.files", "compiler.sign", "compiler.commands",
-    "compiler.cli", "compiler.resources",
+    "bundle.directory", "bundle.disk", "bundle.signature", "compiler.console", "compiler.files", "compiler.sign",
+    "compiler.commands", "compiler.cli", "compiler.completion", "compiler.resources",
 }  # fmt: skip
 IMPURE_MODULES = {
     "builtins", "ctypes", "fileinput", "getpass", "glob", "importlib", "io", "locale", "logging",
