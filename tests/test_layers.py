@@ -40,6 +40,7 @@ COMPILER = {
     "outputs": "",
     "progress": "",
     "text": "model patterns",
+    "gates": "text",
     "findings": "diagnostics model text",
     "intervals": "model",
     "selectors": "model patterns",
@@ -84,6 +85,9 @@ COMPILER = {
     "files": "diagnostics",
     "pipeline": "account balance diagnostics elect files load model pack plan progress resolve review salvage source "
     "validate",
+    # findings and results as text
+    "positions": "diagnostics source",
+    "report": "balance diagnostics source positions",
     # questions about a bundle
     "evaluate": "model",
     "trace": "evaluate model",
@@ -106,16 +110,16 @@ COMPILER = {
     "verify.verify": "account evaluate progress source trace verify.account verify.claims verify.failure "
     "verify.routing verify.ruleset",
     "verify.report": "outputs verify.failure verify.verify",
+    "outcomes": "account intervals model naming verify.claims verify.decisions",
+    "sides": "account diagnostics elect model pipeline progress report verify.verify",
     "cases": "diagnostics explain inputs.cases load outputs shape source",
-    "positions": "diagnostics source",
-    "report": "balance diagnostics source positions",
     "sarif": "diagnostics report source",
     "github": "diagnostics report source",
     # the command line
     "console": "progress",
     "sign": "",
-    "commands": "cases console diagnostics elect explain files github pipeline report resources sarif schema text "
-    "verify.report verify.verify",
+    "commands": "cases console diagnostics elect explain files github pipeline report resources sarif schema sides "
+    "text verify.report verify.verify",
     "cli": "",
     # what is made of it
     "usage": "",
@@ -133,7 +137,7 @@ EXCEPTIONS = {"compiler.cli": {"lab.cli", "applier.arguments", "applier.program"
 
 EDGES = {
     "bundle.directory", "bundle.disk", "bundle.signature", "compiler.console", "compiler.files", "compiler.sign",
-    "compiler.commands", "compiler.cli", "compiler.completion", "compiler.resources",
+    "compiler.commands", "compiler.cli", "compiler.completion", "compiler.resources", "compiler.sides",
 }  # fmt: skip
 IMPURE_MODULES = {
     "builtins", "ctypes", "fileinput", "getpass", "glob", "importlib", "io", "locale", "logging",
