@@ -61,12 +61,12 @@ class Line:
     """A line for people.
 
     Attributes:
-        sign: `+`, `-`, `~`, or a space where the line is no change.
+        sign: `+`, `-`, `~`, `!` for what is grave, or a space where the line is no change.
         depth: How far it is indented.
         text: Without both.
     """
 
-    sign: Sign | Literal[" "]
+    sign: Sign | Literal[" ", "!"]
     depth: int
     text: str
 
