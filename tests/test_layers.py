@@ -119,6 +119,7 @@ COMPILER = {
     "diff.nodes": "diff.change diff.compare diff.meaning",
     "diff.groups": "diff.change",
     "diff.nodeforms": "diff.change diff.groups outputs",
+    "diff.live": "diff.change diff.compare diff.meaning diff.nodeforms outputs",
     # the command line
     "sign": "",
     "commands": "cases diagnostics elect explain files github pipeline report resources sarif schema sides text "
@@ -133,7 +134,14 @@ OUTSIDE = {
     "compiler": {"bundle", "pydantic", "jinja2", "yaml"},
     "applier": {"bundle", "pyroute2", "nftables"},
 }
-EXCEPTIONS = {"compiler.cli": {"lab.cli", "applier.arguments", "applier.program"}}
+EXCEPTIONS = {
+    "compiler.cli": {"lab.cli", "applier.arguments", "applier.program"},
+    # How the kernel is read, and when it is as planned, is said once.
+    "compiler.diff.live": {
+        f"applier.{name}"
+        for name in ("delivery", "difference", "errors", "live", "lock", "model", "script", "session", "want")
+    },
+}
 
 EDGES = {
     "bundle.directory", "bundle.disk", "bundle.signature", "compiler.files", "compiler.sign", "compiler.commands",
