@@ -13,6 +13,7 @@ from compiler.diagnostics import Diagnostic
 from compiler.elect import NOTHING_EARLIER, Earlier
 from compiler.model import Cluster
 from compiler.pipeline import compile_cluster, read_cluster, sort
+from compiler.progress import Progress, silent
 from compiler.verify.verify import read_account
 
 
@@ -46,12 +47,13 @@ def is_bundle(name: str) -> bool:
     return name != "-" and (Path(name) / MANIFEST).is_file()
 
 
-def open_side(inputs: Sequence[str], earlier: Earlier = NOTHING_EARLIER) -> Side:
+def open_side(inputs: Sequence[str], earlier: Earlier = NOTHING_EARLIER, progress: Progress = silent) -> Side:
     """Opens one bundle, or compiles inputs.
 
     Args:
         inputs: One bundle, or files, directories of inputs and `-` for standard input.
         earlier: Who was master before, for inputs with the algorithm `balanced`.
+        progress: Is told of each stage.
 
     Raises:
         SideError: The inputs have errors.
@@ -62,13 +64,14 @@ def open_side(inputs: Sequence[str], earlier: Earlier = NOTHING_EARLIER) -> Side
     if bundles and len(inputs) > 1:
         raise SideError(f"{bundles[0]}: is a bundle, which stands alone; name either one bundle or inputs")
     if bundles:
+        progress("reading the bundle")
         bundle = open_bundle(Path(name))
         return Side(name, read_account(bundle), bundle)
-    reading = read_cluster(inputs)
+    reading = read_cluster(inputs, progress=progress)
     findings = reading.findings
     if reading.cluster is None:
         raise SideError(_told(findings, reading.sources))
-    compiled = compile_cluster(reading.cluster, earlier)
+    compiled = compile_cluster(reading.cluster, earlier, progress=progress)
     findings = sort(findings + compiled.findings)
     if compiled.files is None or compiled.account is None:
         raise SideError(_told(findings, reading.sources))

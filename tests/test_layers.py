@@ -20,6 +20,7 @@ BUNDLE = {
     "": "",
     "names": "",
     "checkup": "",
+    "style": "",
     "text": "",
     "values": "",
     "codec": "text",
@@ -37,7 +38,9 @@ COMPILER = {
     "model": "diagnostics",
     "patterns": "",
     "outputs": "",
+    "progress": "",
     "text": "model patterns",
+    "gates": "text",
     "findings": "diagnostics model text",
     "intervals": "model",
     "selectors": "model patterns",
@@ -80,7 +83,8 @@ COMPILER = {
     "pack": "account nodeplan render",
     # the edge to the disk, and the stages in their order
     "files": "diagnostics",
-    "pipeline": "account balance diagnostics elect files load model pack plan resolve review salvage source validate",
+    "pipeline": "account balance diagnostics elect files load model pack plan progress resolve review salvage source "
+    "validate",
     # findings and results as text
     "positions": "diagnostics source",
     "report": "balance diagnostics source positions",
@@ -103,11 +107,16 @@ COMPILER = {
     "verify.intervals verify.marks verify.scope verify.skeleton verify.written",
     "verify.routing": "model naming verify.claims verify.failure verify.marks",
     "verify.account": "model ranges source verify.failure",
-    "verify.verify": "account evaluate source trace verify.account verify.claims verify.failure verify.routing "
-    "verify.ruleset",
+    "verify.verify": "account evaluate progress source trace verify.account verify.claims verify.failure "
+    "verify.routing verify.ruleset",
     "verify.report": "outputs verify.failure verify.verify",
     "outcomes": "account intervals model naming verify.claims verify.decisions",
-    "sides": "account diagnostics elect model pipeline report verify.verify",
+    "sides": "account diagnostics elect model pipeline progress report verify.verify",
+    "destinations": "model",
+    "wording": "outcomes",
+    "diff": "",
+    "diff.traffic": "destinations model outcomes",
+    "diff.gateways": "account destinations model verify.intervals",
     "cases": "diagnostics explain inputs.cases load outputs shape source",
     "sarif": "diagnostics report source",
     "github": "diagnostics report source",
@@ -121,10 +130,15 @@ COMPILER = {
     "diff.nodeforms": "diff.change diff.groups outputs",
     "diff.live": "diff.change diff.compare diff.meaning diff.nodeforms outputs",
     # the command line
+    "console": "progress",
     "sign": "",
-    "commands": "cases diagnostics elect explain files github pipeline report resources sarif schema sides text "
-    "verify.report verify.verify",
+    "commands": "cases console diagnostics elect explain files github pipeline report resources sarif schema sides "
+    "text verify.report verify.verify",
     "cli": "",
+    # what is made of it
+    "usage": "cli",
+    "completion": "cli usage",
+    "manual": "cli usage",
 }
 TABLES = {"bundle": BUNDLE, "compiler": COMPILER}
 
@@ -144,8 +158,8 @@ EXCEPTIONS = {
 }
 
 EDGES = {
-    "bundle.directory", "bundle.disk", "bundle.signature", "compiler.files", "compiler.sign", "compiler.commands",
-    "compiler.cli", "compiler.resources", "compiler.sides",
+    "bundle.directory", "bundle.disk", "bundle.signature", "compiler.console", "compiler.files", "compiler.sign",
+    "compiler.commands", "compiler.cli", "compiler.completion", "compiler.resources", "compiler.sides",
 }  # fmt: skip
 IMPURE_MODULES = {
     "builtins", "ctypes", "fileinput", "getpass", "glob", "importlib", "io", "locale", "logging",
