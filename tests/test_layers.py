@@ -133,6 +133,7 @@ COMPILER = {
     "diff.sections": "destinations diff.difference diff.gateways diff.traffic text wording",
     "diff.forms": "diff.difference diff.groups diff.nodeforms diff.sections gates markdown",
     "diff.output": "destinations diff.difference diff.groups diff.nodeforms diff.traffic gates model outcomes outputs",
+    "diff.live": "diff.change diff.compare diff.meaning diff.nodeforms outputs",
     # the command line
     "console": "progress",
     "sign": "",
@@ -140,7 +141,7 @@ COMPILER = {
     "text verify.report verify.verify",
     "cli": "gates",
     # what is made of it
-    "diff.command": "console diff.difference diff.forms diff.nodeforms diff.output elect gates progress report sides",
+    "diff.command": "console diff.difference diff.forms diff.live diff.nodeforms diff.output elect gates progress report sides",
     "usage": "cli",
     "completion": "cli usage",
     "manual": "cli usage",
@@ -153,7 +154,14 @@ OUTSIDE = {
     "compiler": {"bundle", "pydantic", "jinja2", "yaml"},
     "applier": {"bundle", "pyroute2", "nftables"},
 }
-EXCEPTIONS = {"compiler.cli": {"lab.cli", "applier.arguments", "applier.program"}}
+EXCEPTIONS = {
+    "compiler.cli": {"lab.cli", "applier.arguments", "applier.program"},
+    # How the kernel is read, and when it is as planned, is said once.
+    "compiler.diff.live": {
+        f"applier.{name}"
+        for name in ("delivery", "difference", "errors", "live", "lock", "model", "script", "session", "want")
+    },
+}
 
 EDGES = {
     "bundle.directory", "bundle.disk", "bundle.signature", "compiler.console", "compiler.files", "compiler.sign",

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Final
 
 from bundle.style import Style
@@ -10,6 +11,7 @@ from compiler import report
 from compiler.console import Console
 from compiler.diff.difference import Difference, compare_sides
 from compiler.diff.forms import diff_markdown, diff_text
+from compiler.diff.live import live_diff
 from compiler.diff.nodeforms import Line
 from compiler.diff.output import diff_json
 from compiler.elect import NOTHING_EARLIER, Earlier
@@ -25,8 +27,12 @@ BAD_INPUT: Final = 2
 def main(arguments: argparse.Namespace) -> int:
     """Runs `egressc diff` with parsed arguments; returns the exit status."""
     console = Console.of(arguments)
+    if arguments.live:
+        return _live(arguments)
     if arguments.new is None:
-        return _fail("diff takes two sides, OLD and NEW")
+        return _fail("diff takes two sides, OLD and NEW, or with --live one bundle")
+    if arguments.node is not None or arguments.netns is not None:
+        return _fail("--node and --netns go with --live, which compares a node's kernel with one bundle")
     try:
         gates = parse_gates(arguments.fail_on)
         with console.working() as progress:
@@ -45,6 +51,20 @@ def main(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"egressc: --fail-on {gate}: it happens\n")
     differs = bool(met) if arguments.fail_on else bool(difference)
     return DIFFERENT if differs else SAME
+
+
+def _live(arguments: argparse.Namespace) -> int:
+    if arguments.new is not None or arguments.shared:
+        return _fail("--live takes one bundle: the other side is the kernel")
+    if arguments.node is None:
+        return _fail("--live needs --node NAME, the node that this is")
+    if arguments.fail_on:
+        return _fail("--fail-on is about traffic, of which a node's kernel tells nothing; leave --live or it out")
+    text, status = live_diff(Path(arguments.old), arguments.node, arguments.netns, arguments.format)
+    if status == BAD_INPUT:
+        return _fail(text.rstrip("\n"))
+    sys.stdout.write(text)
+    return status
 
 
 def _open(arguments: argparse.Namespace, progress: Progress) -> tuple[Side, Side]:
