@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _SNAPSHOT: Final = "kubectl get nodes,pods,namespaces,servicecidrs,nodenetworkstates -A -o yaml"
 
+COMMON: Final = "common options"
+"""Title of those that all commands of the compiler have."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `egressc`; returns the exit status."""
@@ -65,7 +68,7 @@ def make() -> Parser:
         "compiler.commands:explain",
         examples=(
             ("egressc explain bundle --from default/backend-1 --to 203.0.113.10", "a workload by name"),
-            ("egressc explain bundle --from 10.111.1.20 --to 203.0.113.10 --format json", "by address, for programs"),
+            ("egressc explain bundle --from 10.111.11.5 --to 203.0.113.10 --format json", "by address, for programs"),
         ),
     )
     explain.add_argument("bundle", metavar="DIR", type=Path, help="the bundle")
@@ -163,7 +166,7 @@ def add_command(  # noqa: PLR0913  # as the one of `program`
 ) -> Parser:
     """Adds a command of the compiler, as `program.add_command`, with the options that all of these have."""
     parser = program.add_command(commands, name, text, target, examples=examples, statuses=statuses)
-    group = parser.add_argument_group("output")
+    group = parser.add_argument_group(COMMON)
     loudness = group.add_mutually_exclusive_group()
     loudness.add_argument(
         "-q", "--quiet", action="store_true", help="on standard error nothing but errors: no warnings, counts, progress"

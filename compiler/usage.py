@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from bundle.text import printable
+from compiler.cli import COMMON
 
 Kind = Literal["choice", "directory", "file", "other", "rest"]
 """What a value is, as far as a shell can complete it; `rest` are the words of another command line."""
@@ -46,6 +47,7 @@ class Option:
         value: What it takes, None for a switch.
         required: Whether it must be given.
         repeatable: Whether it may be given several times.
+        common: Whether all commands of the compiler have it.
     """
 
     flags: tuple[str, ...]
@@ -53,6 +55,7 @@ class Option:
     value: Value | None = None
     required: bool = False
     repeatable: bool = False
+    common: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +105,15 @@ def read(parser: argparse.ArgumentParser, words: tuple[str, ...] = ("egressc",),
     positions: list[Position] = []
     commands: list[Command] = []
     # argparse tells none of this by public names. By groups, in the order of the help.
-    for action in (action for group in parser._action_groups for action in group._group_actions):  # noqa: SLF001
+    arguments = ((group.title, action) for group in parser._action_groups for action in group._group_actions)  # noqa: SLF001
+    for title, action in arguments:
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001  # as above
             texts = {item.dest: item.help or "" for item in action._choices_actions}  # noqa: SLF001  # as above
             commands += [read(below, (*words, name), texts.get(name, "")) for name, below in action.choices.items()]
         elif action.help == _SUPPRESS:
             continue
         elif action.option_strings:
-            options.append(_option(action))
+            options.append(_option(action, common=title == COMMON))
         else:
             positions.append(Position(_value(action), _about(action)))
     groups = (
@@ -159,13 +163,14 @@ def _position(value: Value) -> str:
     return f"[{text}]" if value.optional else text
 
 
-def _option(action: argparse.Action) -> Option:
+def _option(action: argparse.Action, *, common: bool) -> Option:
     return Option(
         flags=tuple(sorted(action.option_strings, key=len)),
         about=_about(action),
         value=None if action.nargs == 0 else _value(action),
         required=action.required,
         repeatable=isinstance(action, argparse._AppendAction | argparse._ExtendAction),  # noqa: SLF001  # as above
+        common=common,
     )
 
 

@@ -122,8 +122,9 @@ COMPILER = {
     "text verify.report verify.verify",
     "cli": "",
     # what is made of it
-    "usage": "",
+    "usage": "cli",
     "completion": "cli usage",
+    "manual": "cli usage",
 }
 TABLES = {"bundle": BUNDLE, "compiler": COMPILER}
 
