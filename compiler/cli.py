@@ -69,7 +69,7 @@ def make() -> Parser:
         "compiler.commands:explain",
         examples=(
             ("egressc explain bundle --from default/backend-1 --to 203.0.113.10", "a workload by name"),
-            ("egressc explain bundle --from 172.18.4.1 --to 203.0.113.10 --format json", "by address, for programs"),
+            ("egressc explain bundle --from 10.111.11.5 --to 203.0.113.10 --format json", "by address, for programs"),
         ),
     )
     explain.add_argument("bundle", metavar="DIR", type=Path, help="the bundle")
