@@ -36,6 +36,8 @@ from bundle.model import Manifest
 from compiler.account import Account
 from compiler.diagnostics import Diagnostic, Severity
 from compiler.explain import Explainer, ExplainError
+from compiler.model import Family
+from compiler.outcomes import Outcomes
 from compiler.pipeline import account_for, compile_cluster, understand
 from compiler.verify.verify import verify
 
@@ -82,8 +84,9 @@ class Comparison:
         self._warnings(reference, decisions(reference), compiled.findings + reading.findings)
         self._gateways(reference, json.loads(compiled.files["gateways.json"])["gateways"])
         self._virtual_ips(reference, compiled.files)
-        self._packets(reference, Explainer.of(compiled.files))
-        self._verified(compiled.files, account_for(reading.cluster, {}))
+        account = account_for(reading.cluster, {})
+        self._packets(reference, Explainer.of(compiled.files), Tables(account))
+        self._verified(compiled.files, account)
         return self._seen
 
     def _refused(self, codes: Iterable[str]) -> Counter[str]:
@@ -159,7 +162,7 @@ class Comparison:
 
     # Packets
 
-    def _packets(self, reference: Reference, explainer: Explainer) -> None:
+    def _packets(self, reference: Reference, explainer: Explainer, tables: "Tables") -> None:
         """Compares packets to all edges, once for each class of workloads on a node, and to some for the others."""
         lost = on_unknown_node(reference)
         asked: set[tuple[object, ...]] = set()
@@ -178,7 +181,7 @@ class Comparison:
                     destinations = edges(reference, family)
                 asked |= {(workload.node, family), (workload.node, family, policies)}
                 for destination in destinations:
-                    self._packet(reference, explainer, workload, destination)
+                    self._packet(reference, explainer, tables, workload, destination)
 
     def _unknown(self, explainer: Explainer, source: IPv4Address | IPv6Address) -> None:
         try:
@@ -188,7 +191,12 @@ class Comparison:
         self._equal(f"{source}, whose node is unknown", "no rules", answer)
 
     def _packet(
-        self, reference: Reference, explainer: Explainer, workload: Workload, destination: IPv4Address | IPv6Address
+        self,
+        reference: Reference,
+        explainer: Explainer,
+        tables: "Tables",
+        workload: Workload,
+        destination: IPv4Address | IPv6Address,
     ) -> None:
         source = next(address for address in workload.addresses if address.version == destination.version)
         about = f"a packet from {source} ({workload.called()} on {workload.node}) to {destination}"
@@ -201,7 +209,30 @@ class Comparison:
         seen = None if trace.source is None else str(trace.source)
         found = Fate(trace.verdict, answer.policy, answer.cidr, answer.gateway, trace.node, seen)
         self._equal(about, expected, found)
+        self._equal(f"{about} in the tables", expected, tables.fate(workload, destination))
         self._seen.update(["packets", found.verdict])
+
+
+class Tables:
+    """What the tables of all destinations say, which `diff`, `simulate`, `test` and `report` go by."""
+
+    def __init__(self, account: Account) -> None:
+        self._outcomes = Outcomes(account)
+        self._reports = {f"{item.kind} {item.namespace}/{item.name}": item for item in self._outcomes.workloads}
+
+    def fate(self, workload: Workload, destination: IPv4Address | IPv6Address) -> Fate:
+        """What becomes of a packet, in the reference's terms."""
+        report = self._reports[f"{workload.kind} {workload.called()}"]
+        family, number = Family(destination.version), int(destination)
+        (outcome,) = (item for low, high, item in self._outcomes.table(report, family) if low <= number <= high)
+        ((policy, cidr),) = (
+            (policy, cidr)
+            for low, high, policy, cidr, _ in self._outcomes.deciding(report, family)
+            if low <= number <= high
+        )
+        name = policy.name if policy else None
+        node = outcome.node or workload.node
+        return Fate(outcome.verdict, name, cidr, outcome.gateway, node, outcome.source)
 
 
 def compare(objects: Sequence[Obj]) -> Counter[str]:

@@ -104,6 +104,7 @@ COMPILER = {
     "verify.verify": "account evaluate source trace verify.account verify.claims verify.failure verify.routing "
     "verify.ruleset",
     "verify.report": "outputs verify.failure verify.verify",
+    "outcomes": "account intervals model naming verify.claims verify.decisions",
     "cases": "diagnostics explain inputs.cases load outputs shape source",
     "positions": "diagnostics source",
     "report": "balance diagnostics source positions",

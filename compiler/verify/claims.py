@@ -25,7 +25,7 @@ from bundle.ruleset import format_range
 from compiler.model import Address, Family, Mode, Network
 from compiler.naming import chain_name, class_ids
 from compiler.ranges import collapse, without
-from compiler.verify.decisions import Class, Decider, classes_of
+from compiler.verify.decisions import Class, Decider, Decisions, classes_of
 from compiler.verify.failure import Example
 
 RETURN: Final = "return"
@@ -76,8 +76,6 @@ class Claims:
         self.mask = int(cluster.mark_mask, 16)
         self.classes = classes_of(workloads)
         self._decider = Decider(policies)
-        self._link_addresses = {item.name: item.link_addresses for item in gateways.gateways}
-        self._masters = {item.name: item.active_node_name for item in gateways.gateways}
         self._local: dict[str, dict[Class, list[WorkloadReport]]] = {}
         for item, members in self.classes.items():
             for workload in members:
@@ -85,11 +83,7 @@ class Claims:
         self._own: dict[str, list[Address]] = {}
         for workload in workloads.workloads:
             self._own.setdefault(workload.node, []).extend(map(ip_address, workload.addresses))
-        self._suitable: dict[str, dict[str, Served]] = {}
-        for gateway in gateways.gateways:
-            for node, source in gateway.sources.items():
-                master = gateway.active_node_name == node
-                self._suitable.setdefault(node, {})[gateway.name] = Served(gateway, source, master)
+        self._take(gateways)
         self.never_redirected = {
             family: tuple(n for n in map(ip_network, cluster.never_redirected) if n.version == family)
             for family in Family
@@ -98,6 +92,26 @@ class Claims:
         self._numbers = class_ids((scope, *_key(item)) for item in self.classes for scope in scopes)
         self._spans: dict[tuple[Class, Family, tuple[str, ...]], tuple[Span, ...]] = {}
         self._texts: dict[tuple[Span, ...], dict[str, str]] = {}
+
+    def _take(self, gateways: Gateways) -> None:
+        self._link_addresses = {item.name: item.link_addresses for item in gateways.gateways}
+        self._masters = {item.name: item.active_node_name for item in gateways.gateways}
+        self._suitable: dict[str, dict[str, Served]] = {}
+        for gateway in gateways.gateways:
+            for node, source in gateway.sources.items():
+                master = gateway.active_node_name == node
+                self._suitable.setdefault(node, {})[gateway.name] = Served(gateway, source, master)
+
+    def under(self, gateways: Gateways) -> "Claims":
+        """Returns the claims on the same workloads and policies with gateways of the same names served otherwise."""
+        other = object.__new__(Claims)
+        other.__dict__.update(self.__dict__)
+        other._take(gateways)
+        return other
+
+    def master(self, gateway: str) -> str | None:
+        """Returns the master of a gateway, None if it has none."""
+        return self._masters.get(gateway)
 
     def node(self, name: str) -> ClusterNode:
         """Returns what is known of a node."""
@@ -123,7 +137,7 @@ class Claims:
         concerned = {
             item: [workload for workload in members if workload.node != node]
             for item, members in self.classes.items()
-            if served and not served.keys().isdisjoint(self._decider.gateways(item))
+            if served and not served.keys().isdisjoint(self.gateways(item))
         }
         return {item: members for item, members in concerned.items() if members}
 
@@ -132,7 +146,7 @@ class Claims:
         return [] if self._has_too_few_marks(node) else self._masters_elsewhere(node)
 
     def _masters_elsewhere(self, node: str) -> list[str]:
-        gateways = {name for item in self.local(node) for name in self._decider.gateways(item)}
+        gateways = {name for item in self.local(node) for name in self.gateways(item)}
         masters = {self._masters.get(name) for name in gateways}
         return sorted(master for master in masters if master is not None and master != node)
 
@@ -164,10 +178,18 @@ class Claims:
         links = {family: self.link(node, family) for family in Family}
         return {family: link.interface for family, link in links.items() if link and link.interface is not None}
 
+    def decisions(self, item: Class, family: Family) -> Decisions:
+        """Returns which gateway takes which destinations of a class."""
+        return self._decider.decide(item, family)
+
+    def gateways(self, item: Class) -> set[str]:
+        """Returns the gateways that the policies of a class name."""
+        return self._decider.gateways(item)
+
     def spans(self, node: str, item: Class, family: Family, *, local: bool) -> tuple[Span, ...]:
         """Returns the verdicts of a node on the destinations of a class, neighbours of one verdict joined."""
-        decisions = self._decider.decide(item, family)
-        verdicts = tuple(self._verdict(node, item, gateway, family, local=local) for _, _, gateway in decisions)
+        decisions = self.decisions(item, family)
+        verdicts = tuple(self.verdict(node, item, gateway, family, local=local) for _, _, gateway in decisions)
         found = self._spans.get((item, family, verdicts))
         if found is None:
             joined: list[Span] = []
@@ -186,7 +208,16 @@ class Claims:
             self._texts[spans] = {format_range(make(low), make(high)): verdict for low, high, verdict in spans}
         return self._texts[spans]
 
-    def _verdict(self, node: str, item: Class, gateway: str | None, family: Family, *, local: bool) -> str:
+    def verdict(self, node: str, item: Class, gateway: str | None, family: Family, *, local: bool) -> str:
+        """Returns what a node does with a packet of a class that a gateway takes, in nft's words.
+
+        Args:
+            node: Where the packet is.
+            item: Its class.
+            gateway: None where it goes its ordinary way.
+            family: Address family.
+            local: Whether the node is the workload's own.
+        """
         if gateway is None:
             # Another node's packet has no business to leave by this one unless a gateway of ours takes it.
             return RETURN if local else STRAY
@@ -294,11 +325,11 @@ class Claims:
         if node not in self.cluster.nodes:
             return "be decided by nobody: its node has no part in the bundle"
         family = Family(destination.version)
-        decisions = self._decider.decide(item, family)
+        decisions = self.decisions(item, family)
         gateway = next(found for low, high, found in decisions if low <= int(destination) <= high)
         if gateway is None:
             return "go its ordinary way"
-        verdict = self._verdict(node, item, gateway, family, local=True)
+        verdict = self.verdict(node, item, gateway, family, local=True)
         master = self._masters.get(gateway)
         if verdict in _DROPS or master is None or gateway not in self.served(master):
             return "be dropped" + (f" ({verdict.removeprefix('goto ')})" if verdict in _DROPS else "")
