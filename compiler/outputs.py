@@ -172,3 +172,56 @@ class VerdictOutput(TypedDict):
     workloads: int
     classes: int
     failures: list[FailureOutput]
+
+
+class NodeChangeOutput(TypedDict):
+    """One thing that is otherwise on a node.
+
+    Numbers that each node hands out for itself stand in it by what they stand for, as `mark(gateway NAME)` and
+    `table(node NAME)`; a class of workloads by its policies, as `local(POLICY, …)`.
+
+    Attributes:
+        kind: What sort of thing.
+        place: Where it is, in nft's and ip's words, such as `map source4`.
+        subject: Which it is there: a key, a range of addresses, the position of a rule; empty for the place itself.
+        before: What it was; null if it was not there.
+        after: What it becomes; null if it goes.
+        note: What else helps to know it by, such as the name of the workload.
+    """
+
+    kind: str
+    place: str
+    subject: str
+    before: str | None
+    after: str | None
+    note: str
+
+
+class NodeGroupOutput(TypedDict):
+    """Nodes with like changes.
+
+    Attributes:
+        state: Whether only the new bundle has them, only the old one, or both.
+        nodes: Their names.
+        changes: What all of them have; with nothing here and in `own` the files differ only in their wording.
+        own: Changes that are a node's own, by its name; nodes without any are left out.
+    """
+
+    state: Literal["added", "removed", "changed"]
+    nodes: list[str]
+    changes: list[NodeChangeOutput]
+    own: Mapping[str, list[NodeChangeOutput]]
+
+
+class LiveDiffOutput(TypedDict):
+    """`egressc diff --live --format json`: what an apply would change on the node.
+
+    Attributes:
+        node: Its name.
+        changes: What differs between the kernel, before, and the bundle, after.
+        steps: Lines that `egressc apply --dry-run` prints, in its order.
+    """
+
+    node: str
+    changes: list[NodeChangeOutput]
+    steps: list[str]

@@ -109,9 +109,22 @@ COMPILER = {
     "verify.report": "outputs verify.failure verify.verify",
     "outcomes": "account intervals model naming verify.claims verify.decisions",
     "sides": "account diagnostics elect model pipeline report verify.verify",
+    "destinations": "model",
+    "wording": "outcomes",
+    "diff": "",
+    "diff.traffic": "destinations model outcomes",
+    "diff.gateways": "account destinations model verify.intervals",
     "cases": "diagnostics explain inputs.cases load outputs shape source",
     "sarif": "diagnostics report source",
     "github": "diagnostics report source",
+    # what a change does
+    "diff": "",
+    "diff.change": "",
+    "diff.meaning": "diff.change naming verify.decisions verify.intervals",
+    "diff.compare": "diff.change diff.meaning intervals verify.intervals",
+    "diff.nodes": "diff.change diff.compare diff.meaning",
+    "diff.groups": "diff.change",
+    "diff.nodeforms": "diff.change diff.groups outputs",
     # the command line
     "sign": "",
     "commands": "cases diagnostics elect explain files github pipeline report resources sarif schema sides text "
