@@ -47,6 +47,16 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("inputs", metavar="FILE", nargs="+", help="inputs and, recognised by their list `cases`, cases")
     test.add_argument("--format", choices=("text", "json"), default="text")
 
+    simulate = add_command(
+        commands,
+        "simulate",
+        "tell who takes over, and whose traffic changes, when nodes are lost or cordoned",
+        "compiler.simulate.command:main",
+    )
+    _inputs(simulate)
+    _suppositions(simulate)
+    simulate.add_argument("--format", choices=("text", "markdown", "json"), default="text")
+
     schema = add_command(commands, "schema", "print a schema, or the names of all", "compiler.commands:schema")
     schema.add_argument("name", metavar="NAME", nargs="?", help="one of the names; without it they are listed")
 
@@ -78,6 +88,29 @@ def _inputs(
 ) -> None:
     parser.add_argument("inputs", metavar="INPUT", nargs=nargs, help=text)
     parser.add_argument("--config", metavar="FILE", help="a further input: the EgressCompilerConfig")
+
+
+def _suppositions(parser: argparse.ArgumentParser) -> None:
+    for name, text in (
+        ("--down", "nodes that are lost, and their workloads with them"),
+        ("--cordon", "nodes that serve no gateway any more; their workloads stay"),
+    ):
+        parser.add_argument(name, metavar="NODE", nargs="+", action="extend", default=[], help=text)
+    parser.add_argument("--all-single-failures", action="store_true", help="the loss of each node, worst first")
+    parser.add_argument(
+        "--previous",
+        metavar="DIR",
+        type=Path,
+        help="the bundle in use: with spec.election.algorithm `balanced` its masters are those before the change",
+    )
+    parser.add_argument(
+        "--fail-on",
+        metavar="GATE,…",
+        action="append",
+        default=[],
+        help="exit with 1 only if one of these happens, for pipelines: connections-break, source-change, new-drop, "
+        "master-move, vip-move, no-standby; without it, if traffic of any workload on another node changes",
+    )
 
 
 def _choices(parser: argparse.ArgumentParser) -> None:

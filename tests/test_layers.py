@@ -125,6 +125,18 @@ COMPILER = {
     "diff.nodes": "diff.change diff.compare diff.meaning",
     "diff.groups": "diff.change",
     "diff.nodeforms": "diff.change diff.groups outputs",
+    # what if
+    "simulate": "",
+    "simulate.refusals": "diagnostics links model plan resolve",
+    "simulate.present": "account diagnostics elect model outcomes resolve simulate.refusals",
+    "simulate.whatif": "account diagnostics elect gates model outcomes simulate.present suitability",
+    "simulate.sweep": "gates simulate.present simulate.whatif",
+    "simulate.story": "outcomes wording simulate.sweep simulate.whatif",
+    "simulate.text": "simulate.story",
+    "simulate.markdown": "simulate.story",
+    "simulate.output": "gates outcomes outputs simulate.present simulate.sweep simulate.whatif",
+    "simulate.command": "diagnostics elect gates pipeline report sides simulate.markdown simulate.output "
+    "simulate.present simulate.story simulate.sweep simulate.text simulate.whatif text",
     # the command line
     "sign": "",
     "commands": "cases diagnostics elect explain files github pipeline report resources sarif schema sides text "
@@ -143,7 +155,7 @@ EXCEPTIONS = {"compiler.cli": {"lab.cli", "applier.arguments", "applier.program"
 
 EDGES = {
     "bundle.directory", "bundle.disk", "bundle.signature", "compiler.files", "compiler.sign", "compiler.commands",
-    "compiler.cli", "compiler.resources", "compiler.sides",
+    "compiler.cli", "compiler.resources", "compiler.simulate.command", "compiler.sides",
 }  # fmt: skip
 IMPURE_MODULES = {
     "builtins", "ctypes", "fileinput", "getpass", "glob", "importlib", "io", "locale", "logging",
