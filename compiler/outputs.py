@@ -227,152 +227,221 @@ class LiveDiffOutput(TypedDict):
     steps: list[str]
 
 
-class SimulatedMoveOutput(TypedDict):
-    """A gateway whose master changes.
-
-    Attributes:
-        gateway: The EgressGateway.
-        vip: Its virtual IP, which moves too; null in the other mode.
-        old: The master as it is.
-        new: The master after; null when no node is suitable any more.
-        reasons: Why the old one is not suitable any more.
-    """
-
-    gateway: str
-    vip: str | None
-    old: str
-    new: str | None
-    reasons: list[str]
-
-
-class SimulatedWayOutput(TypedDict):
+class OutcomeOutput(TypedDict):
     """What becomes of packets.
 
     Attributes:
-        verdict: They leave by a gateway, or are dropped.
-        node: Where they leave; null unless they do.
-        source: The address that they leave with; null where only the node can tell, and unless they leave.
-        interface: Where only the node can tell the address, the interface that has it.
-        reason: Why they are dropped; empty unless they are.
+        verdict: They leave by a gateway, go their ordinary way, or are dropped.
+        gateway: The EgressGateway that takes them; null for a bypass, and where an address is contested.
+        node: The node where they leave; null unless they do.
+        sourceIP: The address that they leave with; null where only the node can tell, and unless they leave.
+        interface: Where only the node can tell, the interface that has the address.
+        reason: Why they are dropped, such as `no_gateway`; empty unless they are.
     """
 
     verdict: Literal["egress", "bypass", "drop"]
+    gateway: str | None
     node: str | None
-    source: str | None
+    sourceIP: str | None
     interface: str | None
     reason: str
 
 
-class SimulatedChangeOutput(TypedDict):
-    """What happens alike to packets of some workloads that are not on a lost node.
+class TrafficOutput(TypedDict):
+    """Workloads that meet the same change.
 
     Attributes:
-        kind: They are dropped now; leave with another source address; leave by another node with the source address
-            that they had, which cuts connections; or leave now and were dropped before.
-        gateway: The EgressGateway that takes the packets.
-        family: Their address family.
-        before: What becomes of them as it is.
-        after: What becomes of them then.
-        workloads: How many workloads send such.
-        examples: Some of them, as NAMESPACE/NAME.
+        kind: What sort of change.
+        family: Address family.
+        destinations: Where it is so, exactly: addresses, prefixes and ranges `low-high`, in order.
+        before: What became of packets there; null where there was no such workload.
+        after: What becomes of them now; null where there is no such workload any more.
+        policiesBefore: Policies that decided about any of the destinations.
+        policiesAfter: Policies that decide now.
+        workloads: As NAMESPACE/NAME.
+        breaking: How many of them may have connections that break.
     """
 
-    kind: Literal["drop", "source", "cut", "restored"]
-    gateway: str
+    kind: Literal[
+        "dropped", "source", "bypassed", "covered", "path", "restored", "still-dropped", "new-dropped", "new", "gone"
+    ]
     family: Literal["ipv4", "ipv6"]
-    before: SimulatedWayOutput
-    after: SimulatedWayOutput
-    workloads: int
-    examples: list[str]
+    destinations: list[str]
+    before: OutcomeOutput | None
+    after: OutcomeOutput | None
+    policiesBefore: list[str]
+    policiesAfter: list[str]
+    workloads: list[str]
+    breaking: int
 
 
-class SimulatedLoadOutput(TypedDict):
-    """What a node carries before and after.
+class WorkloadCountsOutput(TypedDict):
+    """How many workloads a change concerns.
 
     Attributes:
-        node: Its name.
-        gateways: How many gateways it is master of: before, and after.
-        workloads: How many workloads leave by it: before, and after.
+        total: Of both sides together.
+        changed: Those whose traffic changes.
+        breaking: Those that may have connections that break.
+        kept: Those behind gateways that keep every connection.
+        appeared: Those that only the new side has, as NAMESPACE/NAME.
+        disappeared: Those that only the old side has.
+        replaced: Those of one name that are another one: with another address, or pods on another node.
     """
 
-    node: str
-    gateways: list[int]
-    workloads: list[int]
+    total: int
+    changed: int
+    breaking: int
+    kept: int
+    appeared: list[str]
+    disappeared: list[str]
+    replaced: list[str]
 
 
-class SimulatedErrorOutput(TypedDict):
-    """An error for which compile would refuse the cluster after.
-
-    Attributes:
-        code: As in `docs/diagnostics.md`.
-        message: What is wrong and what to do about it.
-    """
-
-    code: str
-    message: str
-
-
-class ScenarioOutput(TypedDict):
-    """What one scenario does. Workloads on lost nodes count under `gone` only.
+class MasterMoveOutput(TypedDict):
+    """A gateway with another master.
 
     Attributes:
-        down: Nodes that are lost.
-        cordoned: Nodes that are cordoned.
-        dropped: How many workloads have packets that are dropped now and were not before.
-        readdressed: How many have packets that leave with another source address.
-        cut: How many have connections that break, for whichever reason.
-        restored: How many have packets that leave now and were dropped before.
-        gone: How many are on the lost nodes, served by a gateway or not.
-        moves: Gateways whose master changes, by name.
-        changes: What happens to packets: drops first, then by how many workloads are concerned.
-        load: Of nodes that carry anything before or after, by name.
-        unprotected: Gateways that lost a node and have none left that could take over.
-        errors: For which compile would refuse the cluster after.
-    """
-
-    down: list[str]
-    cordoned: list[str]
-    dropped: int
-    readdressed: int
-    cut: int
-    restored: int
-    gone: int
-    moves: list[SimulatedMoveOutput]
-    changes: list[SimulatedChangeOutput]
-    load: list[SimulatedLoadOutput]
-    unprotected: list[str]
-    errors: list[SimulatedErrorOutput]
-
-
-class SingleNodeOutput(TypedDict):
-    """A gateway that the loss of one node takes out.
-
-    Attributes:
-        gateway: The EgressGateway.
-        node: The only node that is suitable for it.
+        gateway: Its name.
+        before: The old master; null if it had none.
+        after: The new master; null if it has none.
+        lost: Why the old one cannot be master any more; empty if it could.
+        gained: Why the new one could not be master before; empty if it could.
     """
 
     gateway: str
-    node: str
+    before: str | None
+    after: str | None
+    lost: list[str]
+    gained: list[str]
 
 
-class SimulationOutput(TypedDict):
-    """`egressc simulate --format json` prints this.
+class VirtualIPMoveOutput(TypedDict):
+    """A virtual IP with another holder.
 
     Attributes:
-        touched: Whether anything happens to the traffic of a workload that is not on a lost node.
-        happened: The names of `--fail-on` that hold.
-        scenarios: The one that was asked for; with `--all-single-failures` the loss of each node that is master of a
-            gateway, worst first.
-        harmless: With `--all-single-failures`, how many other nodes there are, whose loss changes nothing for workloads
-            elsewhere; 0 without.
-        single: Gateways that the loss of one node takes out altogether, as it is.
-        unserved: Gateways that no node is suitable for, as it is.
+        address: The virtual IP.
+        gateways: Whose it is or was.
+        before: The node that held it; null if none did.
+        after: The node that holds it now; null if none does.
     """
 
-    touched: bool
-    happened: list[str]
-    scenarios: list[ScenarioOutput]
-    harmless: int
-    single: list[SingleNodeOutput]
-    unserved: list[str]
+    address: str
+    gateways: list[str]
+    before: str | None
+    after: str | None
+
+
+class StandbyChangeOutput(TypedDict):
+    """A gateway with other standbys.
+
+    Attributes:
+        gateway: Its name.
+        before: Nodes that could have taken over, in that order.
+        after: Nodes that can take over now.
+    """
+
+    gateway: str
+    before: list[str]
+    after: list[str]
+
+
+class GatewayOutput(TypedDict):
+    """A gateway as one side has it.
+
+    Attributes:
+        mode: How it gets its source address.
+        master: The active node; null if none is suitable.
+        ipv4: Its source address; null if it has none, or only the node can tell.
+        ipv6: The same.
+    """
+
+    mode: str
+    master: str | None
+    ipv4: str | None
+    ipv6: str | None
+
+
+class GatewayChangeOutput(TypedDict):
+    """A gateway that comes, goes or becomes another.
+
+    Attributes:
+        name: Its name.
+        before: As it was; null if it was not there.
+        after: As it is; null if it is not there any more.
+    """
+
+    name: str
+    before: GatewayOutput | None
+    after: GatewayOutput | None
+
+
+class PolicyOutput(TypedDict):
+    """A policy as one side has it.
+
+    Attributes:
+        gateway: The EgressGateway that it names.
+        destinationCIDRs: As compiled.
+        excludedCIDRs: As compiled.
+    """
+
+    gateway: str
+    destinationCIDRs: list[str]
+    excludedCIDRs: list[str]
+
+
+class PolicyChangeOutput(TypedDict):
+    """A policy that comes, goes or says something else.
+
+    Attributes:
+        name: Its name.
+        before: As it was; null if it was not there.
+        after: As it is; null if it is not there any more.
+    """
+
+    name: str
+    before: PolicyOutput | None
+    after: PolicyOutput | None
+
+
+class DiffOutput(TypedDict):
+    """`egressc diff --format json`: what differs between two bundles.
+
+    Attributes:
+        old: Name of the old side, as on the command line.
+        new: Name of the new side.
+        differs: Whether anything does.
+        gates: What of that which `--fail-on` can name has happened.
+        failed: Those of them that `--fail-on` did name.
+        workloads: How many workloads are concerned.
+        traffic: What becomes of whose packets, the gravest first.
+        masters: Gateways of both sides with another master.
+        virtualIPs: Virtual IPs that move, come or go.
+        standbys: Gateways of both sides with other standbys.
+        gateways: Gateways that come, go, or have another mode or source address.
+        policies: Policies that come, go or say something else.
+        precedence: Whether the order of policies, which decides between equal CIDRs, is another.
+        clusterAdded: Destinations that are inside the cluster now, and so never redirected.
+        clusterRemoved: Destinations that were inside the cluster.
+        nodesAdded: Nodes that only the new side has.
+        nodesRemoved: Nodes that only the old side has.
+        nodes: What changes in the files of nodes, for nodes with like changes together.
+    """
+
+    old: str
+    new: str
+    differs: bool
+    gates: list[str]
+    failed: list[str]
+    workloads: WorkloadCountsOutput
+    traffic: list[TrafficOutput]
+    masters: list[MasterMoveOutput]
+    virtualIPs: list[VirtualIPMoveOutput]
+    standbys: list[StandbyChangeOutput]
+    gateways: list[GatewayChangeOutput]
+    policies: list[PolicyChangeOutput]
+    precedence: bool
+    clusterAdded: list[str]
+    clusterRemoved: list[str]
+    nodesAdded: list[str]
+    nodesRemoved: list[str]
+    nodes: list[NodeGroupOutput]

@@ -1,18 +1,20 @@
 """`egressc simulate`: what it prints, its exit status, and the errors that a cluster after a loss would have."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
 import pytest
 from builders import EGRESS_LABEL, Obj, agent, config, dump, gateway, interface, node, patched, pod, policy, state
+from commonmark import opened_right, tokens
 from conftest import ROOT
 
 from compiler.cli import main
 from compiler.elect import Earlier
 from compiler.gates import GATES
 from compiler.pipeline import read_cluster
-from compiler.simulate.markdown import escaped, story_markdown
+from compiler.simulate.markdown import story_markdown
 from compiler.simulate.present import look_at
 from compiler.simulate.story import Story, Table
 from compiler.simulate.text import story_text
@@ -268,8 +270,9 @@ LONG = Story(
 def test_markdown_is_short_enough_for_a_comment_whatever_there_is_to_tell() -> None:
     text = story_markdown(LONG)
 
-    assert len(text.encode()) < 60_000
-    assert "| row-1 |" in text
+    opened_right(text)
+    assert len(text.encode()) <= 60_000
+    assert "| row\\-1 |" in text
     assert "and 492 more" in text
 
 
@@ -281,18 +284,14 @@ def test_text_shows_the_first_rows_and_counts_the_rest() -> None:
     assert "and 475 more" in text
 
 
-def test_markdown_shows_what_is_in_names_as_it_is() -> None:
-    assert escaped("a|b <i> `x` *y* [z](u) @me\x1b[1m") == (r"a\|b \<i\> \`x\` \*y\* \[z\](u) \@me\\x1b\[1m")
-
-
 def test_the_table_of_losses_is_valid_markdown_and_says_the_same_as_the_text(
     inputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, text, _ = run(capsys, inputs, "--all-single-failures")
     _, marked, _ = run(capsys, inputs, "--all-single-failures", "--format", "markdown")
 
-    rows = [line for line in marked.splitlines() if line.startswith("| ")]
-    assert {line.count("|") for line in rows} == {10}
-    assert [line.split()[0] for line in text.split("worst first:\n  ")[1].splitlines()] == [
-        line.split()[1] for line in rows if "---" not in line
+    cells = [token.content for token in tokens(marked) if token.type == "inline"][-27:]
+    lines = text.split("worst first:\n")[1].splitlines()
+    assert [cell.replace("\\", "") for cell in cells] == [
+        cell for line in lines for cell in re.split(r"  +", line.strip())
     ]

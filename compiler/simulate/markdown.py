@@ -1,13 +1,11 @@
-"""A story as Markdown, for a comment on a pull request: GitHub's and GitLab's tables, and no longer than they take."""
+"""A story as Markdown, for a comment on a pull request: tables, and no longer than such a comment may be."""
 
-import re
+from collections.abc import Sequence
 from typing import Final
 
-from bundle.text import printable
+from compiler.gates import Gate
+from compiler.markdown import LARGEST, escaped
 from compiler.simulate.story import Story, Table
-
-_LIMIT: Final = 60_000
-"""Bytes; GitHub refuses comments of more than 65,536 characters."""
 
 _SHOWN: Final = (50, 20, 8, 2)
 """Rows of each table that are shown; fewer and fewer, until the whole is short enough."""
@@ -15,39 +13,38 @@ _SHOWN: Final = (50, 20, 8, 2)
 _LONGEST: Final = 300
 """Letters of a cell; names have up to 253, messages that list several may have any number."""
 
-_MEANS_SOMETHING: Final = re.compile(r"[\\`*_{}\[\]<>#|&~$@]")
-"""What Markdown, its tables, HTML in it, mentions or formulas might take for theirs; all may be escaped by `\\`."""
+
+def story_markdown(story: Story, met: frozenset[Gate] = frozenset()) -> str:
+    """Returns the headline, then notes and tables.
+
+    Args:
+        story: What there is to tell.
+        met: Those gates of `--fail-on` that are met.
+    """
+    written = (_lay_out(story, met, shown) for shown in _SHOWN)
+    return next((text for text in written if len(text.encode()) <= LARGEST), _lay_out(story, met, 0))
 
 
-def story_markdown(story: Story) -> str:
-    """Returns the headline in bold, then notes and tables."""
-    written = (_lay_out(story, shown) for shown in _SHOWN)
-    return next((text for text in written if len(text.encode()) <= _LIMIT), _lay_out(story, 0))
-
-
-def _lay_out(story: Story, shown: int) -> str:
-    notes = "\n".join(f"- {escaped(note)}" for note in story.notes)
+def _lay_out(story: Story, met: frozenset[Gate], shown: int) -> str:
+    stopped = f"**Stopped by** {', '.join(f'`{gate}`' for gate in sorted(met))}" if met else ""
+    notes = "\n".join(f"- {_cell(note)}" for note in story.notes)
     tables = (_table(table, shown) for table in story.tables)
-    return "\n\n".join(filter(None, (f"**{escaped(story.headline)}**", notes, *tables))) + "\n"
+    return "\n\n".join(filter(None, (f"### egressc: {_cell(story.headline)}", stopped, notes, *tables))) + "\n"
 
 
 def _table(table: Table, shown: int) -> str:
-    rows = (_row(row) for row in table.rows[:shown])
     more = len(table.rows) - shown
-    lines = (
-        f"#### {escaped(table.title)}",
-        "",
-        *((_row(table.columns), _row(["---"] * len(table.columns)), *rows) if shown else ()),
-        *(("", f"and {more} more") if more > 0 else ()),
-    )
+    lines = [f"#### {_cell(table.title)}", ""]
+    if shown:
+        lines += [_row(table.columns), f"|{'---|' * len(table.columns)}", *map(_row, table.rows[:shown])]
+    if more > 0:
+        lines += ["", f"and {more:,} more"]
     return "\n".join(lines)
 
 
-def _row(cells: tuple[str, ...] | list[str]) -> str:
-    return f"| {' | '.join(cell if cell == '---' else escaped(cell) for cell in cells)} |"
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_cell, cells))} |"
 
 
-def escaped(text: str) -> str:
-    """Returns text on one line that Markdown shows as it is, cut where it is very long."""
-    cut = f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text
-    return _MEANS_SOMETHING.sub(r"\\\g<0>", printable(cut))
+def _cell(text: str) -> str:
+    return escaped(f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text)

@@ -1,8 +1,8 @@
-"""What `egressc simulate --format json` prints, from the values."""
+"""What simulate has to tell as values of JSON."""
 
+from compiler.diff.output import outcome_output
 from compiler.gates import GATES, Gate
-from compiler.outcomes import Outcome
-from compiler.outputs import ScenarioOutput, SimulatedChangeOutput, SimulatedWayOutput, SimulationOutput
+from compiler.simulate.outputs import ScenarioOutput, SimulatedChangeOutput, SimulationOutput
 from compiler.simulate.present import Present
 from compiler.simulate.sweep import Sweep
 from compiler.simulate.whatif import Change, Impact
@@ -70,18 +70,8 @@ def _change(item: Change) -> SimulatedChangeOutput:
         "kind": item.kind,
         "gateway": item.gateway,
         "family": item.family.label,
-        "before": _way(item.before),
-        "after": _way(item.after),
+        "before": outcome_output(item.before),
+        "after": outcome_output(item.after),
         "workloads": item.workloads,
         "examples": list(item.examples),
-    }
-
-
-def _way(outcome: Outcome) -> SimulatedWayOutput:
-    return {
-        "verdict": outcome.verdict,
-        "node": outcome.node,
-        "source": outcome.source,
-        "interface": outcome.interface,
-        "reason": outcome.reason,
     }

@@ -8,7 +8,8 @@ from typing import Final
 from compiler.outcomes import Outcome
 from compiler.simulate.sweep import Sweep
 from compiler.simulate.whatif import Change, Impact, Kind, Load, Scenario, Takeover
-from compiler.wording import drop_text, some_of
+from compiler.text import some_of
+from compiler.wording import drop_text
 
 _NAMED: Final = 3
 """Names that a sentence gives before it counts the rest."""

@@ -6,6 +6,7 @@ Only the loss of a master changes what becomes of others' packets: the other nod
 from dataclasses import dataclass
 
 from compiler.gates import Gate
+from compiler.progress import Progress, counted, silent
 from compiler.simulate.present import Present
 from compiler.simulate.whatif import Impact, Scenario, suppose
 
@@ -43,10 +44,10 @@ class Sweep:
         return frozenset(found | {"no-standby"} if self.single else found)
 
 
-def sweep(present: Present) -> Sweep:
+def sweep(present: Present, progress: Progress = silent) -> Sweep:
     """Loses each node in turn."""
     masters = sorted(set(present.masters.values()))
-    impacts = [suppose(present, Scenario(down=(node,))) for node in masters]
+    impacts = [suppose(present, Scenario(down=(node,))) for node in counted(masters, "losing nodes", progress)]
     impacts.sort(key=lambda item: (-item.dropped, -item.readdressed, -item.cut, -len(item.takeovers), item.scenario))
     return Sweep(
         impacts=tuple(impacts),
