@@ -123,7 +123,7 @@ def _resources(inputs: list[str]) -> list[dict[str, object]]:
 
 
 def _config_map(name: str, bundle: Path) -> dict[str, object]:
-    """Returns the bundle in one ConfigMap: a node checks digests over all of it, so its part is not enough."""
+    """Returns the bundle in one ConfigMap: a node checks digests over all of it."""
     if not _NAME.fullmatch(name):
         raise PluginError(f"EGRESSC_CONFIGMAP: {name} is no name of a ConfigMap")
     packed = _pack(bundle)
