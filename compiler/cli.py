@@ -9,6 +9,7 @@ import lab.cli as lab_cli
 from applier import program
 from applier.arguments import add_parsers
 from applier.program import Examples, Parser, make_parser, run
+from compiler.gates import GATES
 
 if TYPE_CHECKING:
     from applier.program import Commands
@@ -102,6 +103,41 @@ def make() -> Parser:
     )
     test.add_argument("inputs", metavar="FILE", nargs="+", help="inputs and, recognised by their list `cases`, cases")
     _format(test, "json")
+
+    diff = add_command(
+        commands,
+        "diff",
+        "tell what changes between two bundles or inputs, for traffic first and then node by node",
+        "compiler.diff.command:main",
+        examples=(
+            ("egressc diff old new", "two bundles"),
+            ("egressc diff before/ after/ --with cluster.yaml --format markdown", "inputs, for a pull request"),
+            ("egressc diff old new --fail-on connections-break,new-drop", "a gate in a pipeline"),
+            ("egressc diff --live new --node worker-1", "what an apply would change on this node"),
+        ),
+        statuses={1: "something differs; with --fail-on, one of the gates is met"},
+    )
+    diff.add_argument("old", metavar="OLD", help="a bundle, or a file or directory of inputs")
+    diff.add_argument("new", metavar="NEW", nargs="?", help="the same; with --live there is only one, a bundle")
+    diff.add_argument(
+        "--with",
+        dest="shared",
+        metavar="INPUT",
+        action="append",
+        default=[],
+        help="a further input of sides that are inputs, such as the snapshot; may be given several times",
+    )
+    diff.add_argument(
+        "--fail-on",
+        metavar="GATE,…",
+        action="append",
+        default=[],
+        help=f"exit with 1 only if one of these happens: {', '.join(GATES)}",
+    )
+    diff.add_argument("--live", action="store_true", help="compare the kernel of this node with a bundle; needs root")
+    diff.add_argument("--node", metavar="NAME", help="with --live, the node that this is")
+    diff.add_argument("--netns", metavar="PATH", help="with --live, network namespace to look at: a path, or a name")
+    _format(diff, "markdown", "json")
 
     schema = add_command(
         commands,

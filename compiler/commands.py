@@ -258,13 +258,7 @@ def _print_findings(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]
 
 
 def _note_counts(findings: Iterable[Diagnostic], console: Console) -> None:
-    findings = tuple(findings)
-    errors, warnings = (report.count(findings, severity) for severity in (Severity.ERROR, Severity.WARNING))
-    console.note(f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}")
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    console.note(report.counts(findings))
 
 
 def _tell(text: str, console: Console) -> None:

@@ -12,6 +12,7 @@ from compiler.balance import Move
 from compiler.diagnostics import Diagnostic, Place, Severity
 from compiler.positions import find_positions
 from compiler.source import Position
+from compiler.text import counted
 
 _SHOWN: Final = 20
 _LINE_END: Final = re.compile(r"\n|\Z")
@@ -52,6 +53,13 @@ def findings_json(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) 
 def count(findings: Iterable[Diagnostic], severity: Severity) -> int:
     """Counts findings of one severity."""
     return sum(finding.severity is severity for finding in findings)
+
+
+def counts(findings: Iterable[Diagnostic]) -> str:
+    """Says how many errors and warnings there are."""
+    findings = tuple(findings)
+    errors, warnings = (count(findings, severity) for severity in (Severity.ERROR, Severity.WARNING))
+    return f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
 
 
 def summary(gateways: Gateways) -> str:

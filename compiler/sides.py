@@ -7,6 +7,8 @@ from pathlib import Path
 from bundle.codec import decode
 from bundle.directory import HEAD_FILES, MANIFEST, Bundle, open_bundle
 from bundle.model import Gateways, Manifest
+from bundle.style import PLAIN, Style
+from bundle.text import printable_lines
 from compiler import report
 from compiler.account import Account
 from compiler.diagnostics import Diagnostic
@@ -18,7 +20,21 @@ from compiler.verify.verify import read_account
 
 
 class SideError(Exception):
-    """There is no bundle to be had of it; the message is for people, and of several lines where inputs have errors."""
+    """There is no bundle to be had of it: the arguments do not go together, or the inputs have errors."""
+
+    def __init__(
+        self, message: str, findings: Sequence[Diagnostic] = (), sources: Mapping[str, bytes] | None = None
+    ) -> None:
+        super().__init__(message)
+        self._findings = findings
+        self._sources = sources or {}
+
+    def told(self, style: Style = PLAIN) -> str:
+        """Returns what to print: the findings with their lines, or what is wrong with the arguments."""
+        counts = f"{printable_lines(str(self))}\n"
+        if not self._findings:
+            return f"egressc: {counts}"
+        return report.findings_text(self._findings, self._sources, style) + counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +86,11 @@ def open_side(inputs: Sequence[str], earlier: Earlier = NOTHING_EARLIER, progres
     reading = read_cluster(inputs, progress=progress)
     findings = reading.findings
     if reading.cluster is None:
-        raise SideError(_told(findings, reading.sources))
+        raise SideError(report.counts(findings), findings, reading.sources)
     compiled = compile_cluster(reading.cluster, earlier, progress=progress)
     findings = sort(findings + compiled.findings)
     if compiled.files is None or compiled.account is None:
-        raise SideError(_told(findings, reading.sources))
+        raise SideError(report.counts(findings), findings, reading.sources)
     return Side(name, compiled.account, _bundle(name, compiled.files), findings, reading.sources, reading.cluster)
 
 
@@ -86,7 +102,3 @@ def masters(gateways: Gateways) -> dict[str, str]:
 def _bundle(name: str, files: Mapping[str, bytes]) -> Bundle:
     head = {path: content for path, content in files.items() if path in HEAD_FILES}
     return Bundle(Path(name), decode(Manifest, files[MANIFEST]), dict(files), head)
-
-
-def _told(findings: Sequence[Diagnostic], sources: Mapping[str, bytes]) -> str:
-    return report.findings_text(findings, sources).rstrip("\n")

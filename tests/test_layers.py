@@ -87,7 +87,7 @@ COMPILER = {
     "validate",
     # findings and results as text
     "positions": "diagnostics source",
-    "report": "balance diagnostics source positions",
+    "report": "balance diagnostics positions source text",
     # questions about a bundle
     "evaluate": "model",
     "trace": "evaluate model",
@@ -114,9 +114,6 @@ COMPILER = {
     "sides": "account diagnostics elect model pipeline progress report verify.verify",
     "destinations": "model",
     "wording": "outcomes",
-    "diff": "",
-    "diff.traffic": "destinations model outcomes",
-    "diff.gateways": "account destinations model verify.intervals",
     "cases": "diagnostics explain inputs.cases load outputs shape source",
     "sarif": "diagnostics report source",
     "github": "diagnostics report source",
@@ -127,14 +124,24 @@ COMPILER = {
     "diff.compare": "diff.change diff.meaning intervals verify.intervals",
     "diff.nodes": "diff.change diff.compare diff.meaning",
     "diff.groups": "diff.change",
+    "markdown": "",
     "diff.nodeforms": "diff.change diff.groups outputs",
+    "diff.traffic": "destinations model outcomes",
+    "diff.gateways": "account destinations model verify.intervals",
+    "diff.difference": "destinations diff.change diff.gateways diff.nodes diff.traffic gates model outcomes "
+    "progress sides",
+    "diff.sections": "destinations diff.difference diff.gateways diff.traffic text wording",
+    "diff.forms": "diff.difference diff.groups diff.nodeforms diff.sections gates markdown",
+    "diff.output": "destinations diff.difference diff.groups diff.nodeforms diff.traffic gates model outcomes outputs",
+    "diff.live": "diff.change diff.compare diff.meaning diff.nodeforms outputs",
     # the command line
     "console": "progress",
     "sign": "",
     "commands": "cases console diagnostics elect explain files github pipeline report resources sarif schema sides "
     "text verify.report verify.verify",
-    "cli": "",
+    "cli": "gates",
     # what is made of it
+    "diff.command": "console diff.difference diff.forms diff.live diff.nodeforms diff.output elect gates progress report sides",
     "usage": "cli",
     "completion": "cli usage",
     "manual": "cli usage",
@@ -147,11 +154,19 @@ OUTSIDE = {
     "compiler": {"bundle", "pydantic", "jinja2", "yaml"},
     "applier": {"bundle", "pyroute2", "nftables"},
 }
-EXCEPTIONS = {"compiler.cli": {"lab.cli", "applier.arguments", "applier.program"}}
+EXCEPTIONS = {
+    "compiler.cli": {"lab.cli", "applier.arguments", "applier.program"},
+    # How the kernel is read, and when it is as planned, is said once.
+    "compiler.diff.live": {
+        f"applier.{name}"
+        for name in ("delivery", "difference", "errors", "live", "lock", "model", "script", "session", "want")
+    },
+}
 
 EDGES = {
     "bundle.directory", "bundle.disk", "bundle.signature", "compiler.console", "compiler.files", "compiler.sign",
     "compiler.commands", "compiler.cli", "compiler.completion", "compiler.resources", "compiler.sides",
+    "compiler.diff.command",
 }  # fmt: skip
 IMPURE_MODULES = {
     "builtins", "ctypes", "fileinput", "getpass", "glob", "importlib", "io", "locale", "logging",

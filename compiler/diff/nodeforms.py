@@ -61,12 +61,12 @@ class Line:
     """A line for people.
 
     Attributes:
-        sign: `+`, `-`, `~`, or a space where the line is no change.
+        sign: `+`, `-`, `~`, `!` for what is grave, or a space where the line is no change.
         depth: How far it is indented.
         text: Without both.
     """
 
-    sign: Sign | Literal[" "]
+    sign: Sign | Literal[" ", "!"]
     depth: int
     text: str
 
@@ -185,6 +185,19 @@ def _of_place(place: str, items: list[Change]) -> Iterator[Line]:
             yield Line(item.sign, 2, _line(item))
 
 
+def text_of(lines: Iterable[Line]) -> str:
+    """Returns lines as text without colours."""
+    return "".join(f"{printable(str(line))}\n" for line in lines)
+
+
+def fenced(lines: Iterable[Line]) -> str:
+    """Returns lines as a code block of Markdown that nothing in them can end; a sign at the front gives the colour."""
+    body = [printable(f"{line.sign}{'  ' * line.depth}{line.text}") for line in lines]
+    longest = max((len(run) for line in body for run in _TICKS.findall(line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join((f"{fence}diff", *body, fence, ""))
+
+
 def _is_rest(change: Change) -> bool:
     return change.kind == "decision" and change.sign != "~" and (change.after or change.before) in _REST
 
@@ -266,12 +279,8 @@ def _cut(lines: Iterable[Line], most: int) -> Iterator[Line]:
 def _details(item: Group, lines: int) -> str:
     """Returns a group as one folded block; its text stands in a fence that nothing in it can end."""
     title, *rest = _cut(group_lines(item), lines)
-    # In a fence of this language the sign stands first and gives the colour.
-    body = [printable(f"{line.sign}{'  ' * line.depth}{line.text}") for line in rest]
-    longest = max((len(run) for line in body for run in _TICKS.findall(line)), default=0)
-    fence = "`" * max(3, longest + 1)
     summary = html.escape(printable(title.text))
-    return "\n".join((f"<details><summary>{summary}</summary>", "", f"{fence}diff", *body, fence, "", "</details>", ""))
+    return f"<details><summary>{summary}</summary>\n\n{fenced(rest)}\n</details>\n"
 
 
 def _more(groups: Sequence[Group]) -> str:

@@ -147,7 +147,7 @@ def compare_traffic(old: Outcomes, new: Outcomes) -> Traffic:
         broken = lasting and any(breaks(piece.before, piece.after) for piece in pieces)
         changed += bool(pieces)
         breaking += broken
-        kept += lasting and not broken and before is not None and bool(old.gateways(before))
+        kept += lasting and not broken and groups.leaves(before)
     return Traffic(
         groups=groups.finish(),
         appeared=tuple(_name(afters[key]) for key in sorted(afters.keys() - befores.keys())),
@@ -170,6 +170,7 @@ class _Groups:
         self._members: dict[tuple[Family, _Piece], list[tuple[str, bool]]] = {}
         self._policies: dict[tuple[object, ...], tuple[frozenset[str], frozenset[str]]] = {}
         self._deciders: dict[tuple[Family, _Piece], tuple[set[str], set[str]]] = {}
+        self._leaving: dict[int, bool] = {}
 
     def add(self, before: WorkloadReport | None, after: WorkloadReport | None, *, lasting: bool) -> list[_Piece]:
         """Adds one workload as it is on both sides; returns its changes."""
@@ -187,6 +188,15 @@ class _Groups:
                     own.update(names)
                 found.append(piece)
         return found
+
+    def leaves(self, before: WorkloadReport | None) -> bool:
+        """Tells whether any packet of a workload left by a gateway."""
+        return any(self._has_egress(_table(self._old, before, family)) for family in Family)
+
+    def _has_egress(self, table: tuple[Span, ...] | None) -> bool:
+        if id(table) not in self._leaving:
+            self._leaving[id(table)] = any(outcome.verdict == "egress" for _, _, outcome in table or ())
+        return self._leaving[id(table)]
 
     def finish(self) -> tuple[Group, ...]:
         """Returns the groups, the gravest kinds first, in each the largest."""
