@@ -129,8 +129,8 @@ def _config_map(name: str, bundle: Path) -> dict[str, object]:
     packed = _pack(bundle)
     if len(packed) > _LARGEST:
         raise PluginError(
-            f"the bundle has {len(packed)} bytes when packed, and a ConfigMap takes {_LARGEST}; leave EGRESSC_CONFIGMAP "
-            "out and bring the bundle to nodes by another way"
+            f"the bundle has {len(packed)} bytes when packed, and a ConfigMap takes {_LARGEST}; leave "
+            "EGRESSC_CONFIGMAP out and bring the bundle to nodes by another way"
         )
     return {
         "apiVersion": "v1",
