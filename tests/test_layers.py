@@ -141,7 +141,8 @@ COMPILER = {
     "text verify.report verify.verify",
     "cli": "gates",
     # what is made of it
-    "diff.command": "console diff.difference diff.forms diff.live diff.nodeforms diff.output elect gates progress report sides",
+    "diff.command": "console diff.difference diff.forms diff.live diff.nodeforms diff.output elect gates progress "
+    "report sides",
     "usage": "cli",
     "completion": "cli usage",
     "manual": "cli usage",
