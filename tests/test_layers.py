@@ -128,7 +128,7 @@ COMPILER = {
     "diff.nodes": "diff.change diff.compare diff.meaning",
     "diff.groups": "diff.change",
     "markdown": "",
-    "diff.nodeforms": "diff.change diff.groups outputs",
+    "diff.nodeforms": "diff.change diff.groups markdown outputs",
     "diff.traffic": "destinations model outcomes",
     "diff.gateways": "account destinations model verify.intervals",
     "diff.difference": "destinations diff.change diff.gateways diff.nodes diff.traffic gates model outcomes "
@@ -136,7 +136,7 @@ COMPILER = {
     "diff.sections": "destinations diff.difference diff.gateways diff.traffic text wording",
     "diff.forms": "diff.difference diff.groups diff.nodeforms diff.sections gates markdown",
     "diff.output": "destinations diff.difference diff.groups diff.nodeforms diff.traffic gates model outcomes outputs",
-    "diff.live": "diff.change diff.compare diff.meaning diff.nodeforms outputs",
+    "diff.live": "diff.change diff.compare diff.meaning diff.nodeforms markdown outputs",
     # the command line
     "console": "progress",
     "sign": "",
