@@ -297,8 +297,8 @@ def gitlab(clone: Path) -> Runner:
 
 def script(job: str, runner: Runner) -> str:
     # A job has a container of its own, and /tmp for itself.
-    place = r"(?<=[ (=])/tmp(?=/)"  # noqa: S108  # of the container
-    return re.sub(place, f"{runner.work.parent}/tmp", "\n".join(PIPELINE[job]["script"]))
+    place, here = r"(?<=[ (=])/tmp(?=/)", runner.work.parent / "tmp"
+    return re.sub(place, str(here), "\n".join(PIPELINE[job]["script"]))
 
 
 def test_gitlab_checks_and_reports(gitlab: Runner) -> None:
