@@ -41,8 +41,9 @@ proof: $(STAMP) ## Hold the compiler against its reference on 20,000 generated c
 	@$(RUN)/python tests/proof.py $(PROOF_ARGS)
 	@EGRESSC_EVERY_MUTANT=1 $(RUN)/pytest -q tests/test_verify.py -k harm
 
-bench: $(STAMP) ## Measure compile and verify at three sizes, up to 5,000 nodes and 50,000 workloads, and the applier.
+bench: $(STAMP) ## Measure compile, verify, diff and simulate at three sizes, up to 5,000 nodes and 50,000 workloads, and the applier.
 	@$(RUN)/python -m bench.verify
+	@$(RUN)/python -m bench.review
 	@$(RUN)/python -m bench.start
 	@.ci/as-root unshare -n $(RUN)/python -m bench.apply
 	@.ci/as-root unshare -n $(RUN)/python -m bench.conntrack
