@@ -297,8 +297,8 @@ def gitlab(clone: Path) -> Runner:
 
 def script(job: str, runner: Runner) -> str:
     # A job has a container of its own, and /tmp for itself.
-    text = "\n".join(PIPELINE[job]["script"])
-    return re.sub(r"(?<=[ (=])/tmp(?=/)", str(runner.work.parent / "tmp"), text)
+    place, here = r"(?<=[ (=])/tmp(?=/)", runner.work.parent / "tmp"
+    return re.sub(place, str(here), "\n".join(PIPELINE[job]["script"]))
 
 
 def test_gitlab_checks_and_reports(gitlab: Runner) -> None:
