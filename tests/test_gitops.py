@@ -553,7 +553,7 @@ def test_the_plugin_lets_nothing_be_synced_that_fails(
     assert done.stderr.endswith("failed, so nothing is synced\n")
 
 
-@pytest.mark.parametrize("inputs", ["/etc", "../secret", "egress -o", "-", "egress/link"])
+@pytest.mark.parametrize("inputs", ["/etc", "../secret", "egress -o", "-", "egress/link", "egress"])
 def test_the_plugin_reads_nothing_outside_of_the_application(inputs: str, application: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("kind: EgressGateway\n")
     (application / "egress" / "link").symlink_to(tmp_path / "secret")
