@@ -114,7 +114,7 @@ COMPILER = {
     "verify.routing verify.ruleset",
     "verify.report": "outputs verify.failure verify.verify",
     "outcomes": "account intervals model naming verify.claims verify.decisions",
-    "sides": "account diagnostics elect model pipeline progress report verify.verify",
+    "sides": "account diagnostics elect files model pipeline progress report verify.verify",
     "destinations": "model",
     "wording": "outcomes",
     "cases": "diagnostics explain inputs.cases load outputs shape source",
@@ -144,8 +144,8 @@ COMPILER = {
     "text verify.report verify.verify",
     "cli": "gates",
     # what is made of it
-    "diff.command": "console diff.difference diff.forms diff.live diff.nodeforms diff.output elect gates progress "
-    "report sides",
+    "diff.command": "console diff.difference diff.forms diff.live diff.nodeforms diff.output elect files gates "
+    "progress report sides",
     "simulate.refusals": "diagnostics links model plan resolve",
     "simulate.present": "account diagnostics elect model outcomes resolve simulate.refusals",
     "simulate.whatif": "account diagnostics elect gates model outcomes simulate.present suitability",
