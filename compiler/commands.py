@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from bundle.directory import GATEWAYS, Bundle, open_bundle
+from bundle.directory import GATEWAYS, open_bundle
 from bundle.model import Gateways
 from bundle.text import json_text, printable_lines
 from compiler import cases, report
@@ -19,6 +19,7 @@ from compiler.pipeline import Compiled, Reading, account_for, compile_cluster, r
 from compiler.resources import resource
 from compiler.sarif import findings_sarif
 from compiler.schema import ENTRIES
+from compiler.sides import masters
 from compiler.text import did_you_mean
 from compiler.verify.report import verdict_json, verdict_text
 from compiler.verify.verify import verify as verify_bundle
@@ -102,7 +103,7 @@ def verify(arguments: argparse.Namespace) -> int:
         if reading.cluster is None:
             _print_findings(reading.findings, reading.sources)
             return BAD_INPUT
-        expected = account_for(reading.cluster, _masters(bundle))
+        expected = account_for(reading.cluster, masters(bundle.decode(Gateways, GATEWAYS)))
     verdict = verify_bundle(bundle, expected)
     sys.stdout.write(verdict_json(verdict) if arguments.format == "json" else verdict_text(verdict))
     return FAILED if verdict.failures else OK
@@ -174,12 +175,7 @@ def _earlier(arguments: argparse.Namespace, output: Path | None) -> Earlier:
             raise _UsageError(f"{previous}: there is no earlier bundle; for the first compile, leave --previous out")
         _say(f"no earlier bundle in {previous}: every master is new")
         return Earlier({}, rebalance=arguments.rebalance)
-    return Earlier(_masters(open_bundle(previous)), rebalance=arguments.rebalance)
-
-
-def _masters(bundle: Bundle) -> dict[str, str]:
-    gateways = bundle.decode(Gateways, GATEWAYS).gateways
-    return {item.name: item.active_node_name for item in gateways if item.active_node_name is not None}
+    return Earlier(masters(open_bundle(previous).decode(Gateways, GATEWAYS)), rebalance=arguments.rebalance)
 
 
 def _useless(arguments: argparse.Namespace, reading: Reading) -> bool:

@@ -101,6 +101,10 @@ class Outcomes:
         other._forget()
         return other
 
+    def in_cluster(self, family: Family) -> tuple[tuple[int, int], ...]:
+        """Returns the destinations that are never redirected, as numbers from low to high, sorted and apart."""
+        return self._in_cluster[family]
+
     def table(self, workload: WorkloadReport, family: Family) -> tuple[Span, ...]:
         """Returns what becomes of a workload's packets to every address of a family.
 

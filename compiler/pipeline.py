@@ -56,12 +56,14 @@ class Compiled:
         findings: Of all stages.
         moves: Masters moved for the sake of balance, or that would be if it had been asked for.
         masters: How many gateways have a master.
+        account: What the bundle tells about the whole, None if there is no bundle.
     """
 
     files: Mapping[str, bytes] | None
     findings: tuple[Diagnostic, ...]
     moves: tuple[Move, ...] = ()
     masters: int = 0
+    account: Account | None = None
 
 
 def read_cluster(inputs: Sequence[str], *, keep_going: bool = False) -> Reading:
@@ -114,10 +116,11 @@ def compile_cluster(cluster: Cluster, earlier: Earlier = NOTHING_EARLIER, *, kee
     findings += faults
     if keep_going:
         findings += pass_over(findings)
-    refused = has_errors(findings) and not keep_going
-    files = None if refused else pack(give_account(cluster, resolved, elected.elections), cluster.digest, plans)
     masters = sum(election.master is not None for election in elected.elections.values())
-    return Compiled(files, sort(findings), elected.moves, masters)
+    if has_errors(findings) and not keep_going:
+        return Compiled(None, sort(findings), elected.moves, masters)
+    account = give_account(cluster, resolved, elected.elections)
+    return Compiled(pack(account, cluster.digest, plans), sort(findings), elected.moves, masters, account)
 
 
 def account_for(cluster: Cluster, masters: Mapping[str, str]) -> Account:

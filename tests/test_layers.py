@@ -81,6 +81,9 @@ COMPILER = {
     # the edge to the disk, and the stages in their order
     "files": "diagnostics",
     "pipeline": "account balance diagnostics elect files load model pack plan resolve review salvage source validate",
+    # findings and results as text
+    "positions": "diagnostics source",
+    "report": "balance diagnostics source positions",
     # questions about a bundle
     "evaluate": "model",
     "trace": "evaluate model",
@@ -104,14 +107,13 @@ COMPILER = {
     "verify.ruleset",
     "verify.report": "outputs verify.failure verify.verify",
     "outcomes": "account intervals model naming verify.claims verify.decisions",
+    "sides": "account diagnostics elect model pipeline report verify.verify",
     "cases": "diagnostics explain inputs.cases load outputs shape source",
-    "positions": "diagnostics source",
-    "report": "balance diagnostics source positions",
     "sarif": "diagnostics report source",
     "github": "diagnostics report source",
     # the command line
     "sign": "",
-    "commands": "cases diagnostics elect explain files github pipeline report resources sarif schema text "
+    "commands": "cases diagnostics elect explain files github pipeline report resources sarif schema sides text "
     "verify.report verify.verify",
     "cli": "",
 }
@@ -127,7 +129,7 @@ EXCEPTIONS = {"compiler.cli": {"lab.cli", "applier.arguments", "applier.program"
 
 EDGES = {
     "bundle.directory", "bundle.disk", "bundle.signature", "compiler.files", "compiler.sign", "compiler.commands",
-    "compiler.cli", "compiler.resources",
+    "compiler.cli", "compiler.resources", "compiler.sides",
 }  # fmt: skip
 IMPURE_MODULES = {
     "builtins", "ctypes", "fileinput", "getpass", "glob", "importlib", "io", "locale", "logging",
