@@ -50,6 +50,21 @@ def _parser() -> argparse.ArgumentParser:
     schema = add_command(commands, "schema", "print a schema, or the names of all", "compiler.commands:schema")
     schema.add_argument("name", metavar="NAME", nargs="?", help="one of the names; without it they are listed")
 
+    graph = add_command(
+        commands, "graph", "draw who leaves by which gateway, node and address", "compiler.graph.command:main"
+    )
+    _one_side(graph)
+    graph.add_argument("-o", "--output", metavar="FILE", required=True, help="where the drawing goes; - is stdout")
+    graph.add_argument(
+        "--format",
+        choices=("svg", "png", "dot", "mermaid", "markdown"),
+        help="without, it is told from the end of FILE's name: .svg, .png, .dot, .mmd, .md; of stdout it is mermaid",
+    )
+
+    page = add_command(commands, "report", "make one page to look at a bundle in", "compiler.page.command:main")
+    _one_side(page, "; after a bundle, the inputs that it was made of, whose findings the page shows")
+    page.add_argument("-o", "--output", metavar="FILE", required=True, help="where the HTML goes; - is stdout")
+
     sign = add_command(commands, "sign", "sign a bundle with an SSH key", "compiler.sign:main")
     sign.add_argument("bundle", metavar="DIR", type=Path)
     sign.add_argument(
@@ -78,6 +93,12 @@ def _inputs(
 ) -> None:
     parser.add_argument("inputs", metavar="INPUT", nargs=nargs, help=text)
     parser.add_argument("--config", metavar="FILE", help="a further input: the EgressCompilerConfig")
+
+
+def _one_side(parser: argparse.ArgumentParser, more: str = "") -> None:
+    parser.add_argument(
+        "inputs", metavar="DIR|INPUT", nargs="+", help=f"a bundle, or inputs, which are compiled on the fly{more}"
+    )
 
 
 def _choices(parser: argparse.ArgumentParser) -> None:

@@ -111,6 +111,15 @@ COMPILER = {
     "cases": "diagnostics explain inputs.cases load outputs shape source",
     "sarif": "diagnostics report source",
     "github": "diagnostics report source",
+    # pictures of a bundle
+    "graph": "",
+    "graph.lanes": "account",
+    "graph.boxes": "graph.lanes model",
+    "graph.picture": "account graph.boxes graph.lanes",
+    "graph.style": "graph.boxes graph.picture",
+    "graph.dot": "graph.boxes graph.picture graph.style",
+    "graph.mermaid": "graph.boxes graph.picture graph.style",
+    "graph.command": "files graph.dot graph.mermaid graph.picture sides",
     # the command line
     "sign": "",
     "commands": "cases diagnostics elect explain files github pipeline report resources sarif schema sides text "

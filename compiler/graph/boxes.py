@@ -75,7 +75,7 @@ def policies_box(policies: Sequence[PolicyReport]) -> Box:
     lines = [*_shown([item.name for item in policies]), f"to {_prefixes(destinations)}"]
     if excluded:
         lines.append(f"{_counted(len(excluded), 'exclusion')}")
-    return Box("policy", "policies", f"{len(policies):,} policies", tuple(lines))
+    return Box("policy", "", f"{len(policies):,} policies", tuple(lines))
 
 
 def gateway_box(lane: Lane) -> Box:
@@ -88,7 +88,7 @@ def gateway_box(lane: Lane) -> Box:
     if len(lane.names) == 1:
         return Box("gateway", "gateway", _clip(lane.names[0]), tuple(lines), warning=lane.dropped)
     title = _counted(len(lane.names), "gateway")
-    return Box("gateway", "gateways", title, (*_shown(lane.names), *lines), warning=lane.dropped)
+    return Box("gateway", "", title, (*_shown(lane.names), *lines), warning=lane.dropped)
 
 
 def node_box(gateways: Sequence[GatewayReport]) -> Box:
@@ -97,9 +97,10 @@ def node_box(gateways: Sequence[GatewayReport]) -> Box:
     if len(masters) > 1:
         busiest = sorted(masters, key=lambda name: (-masters[name], name))
         lines = _shown([f"{_clip(name)} ({_counted(masters[name], 'gateway')})" for name in busiest])
-        standbys = {node for item in gateways for node in item.standby_node_names}
-        spare = _counted(len(standbys | masters.keys()), "suitable node")
-        return Box("node", "master nodes", _counted(len(masters), "node"), (*lines, spare))
+        spare = {node for item in gateways for node in item.standby_node_names} - masters.keys()
+        if spare:
+            lines = (*lines, f"{_counted(len(spare), 'more node')} on standby")
+        return Box("node", "", _counted(len(masters), "master node"), lines)
     orders = {item.standby_node_names for item in gateways}
     if len(orders) == 1:
         lines = (_standby(next(iter(orders))),)
@@ -116,8 +117,8 @@ def source_box(lane: Lane, policies: Collection[PolicyReport], *, shared: bool) 
         policies: Those of the lane, which say what families are wanted.
         shared: Whether other lanes have the same master node, so that the gateway must be told.
     """
-    known = [address for item in lane.gateways for address in _addresses(item)]
-    asked = {_interface(item) for item in lane.gateways if not _addresses(item)}
+    known = list(dict.fromkeys(address for item in lane.gateways for address in _addresses(item)))
+    asked = dict.fromkeys(_interface(item) for item in lane.gateways if not _addresses(item))
     missing = [
         f"no IPv{family.value} address: dropped"
         for family in Family
@@ -128,8 +129,9 @@ def source_box(lane: Lane, policies: Collection[PolicyReport], *, shared: bool) 
         title = known[0] if known else next(iter(asked))
         told = () if known else ("known on the node only",)
         return Box("source", "source address", title, (*known[1:], *told, *own, *missing), warning=bool(missing))
-    lines = (*_shown([*known, *sorted(asked)]), *missing)
-    return Box("source", "source addresses", _counted(len(known) + len(asked), "address"), lines, warning=bool(missing))
+    every = [*known, *asked]
+    title = _counted(len(every), "source address")
+    return Box("source", "", title, (*_shown(every), *missing), warning=bool(missing))
 
 
 def _mode(lane: Lane) -> str:
@@ -180,8 +182,6 @@ def _prefixes(texts: Sequence[str]) -> str:
 def _widest_first(text: str) -> tuple[int, int, int]:
     network = ip_network(text)
     return network.version, network.prefixlen, int(network.network_address)
-
-
 
 
 def _shown(names: Sequence[str]) -> tuple[str, ...]:

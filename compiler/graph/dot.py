@@ -1,11 +1,11 @@
 """Dot: a picture as the source of a Graphviz drawing."""
 
-from html import escape
+import html
 from typing import Final
 
 from compiler.graph.boxes import Box
 from compiler.graph.picture import Arrow, Picture
-from compiler.graph.style import ARROWS, BOXES, TEXT, class_of
+from compiler.graph.style import ARROWS, BOXES, LIKE, TEXT, class_of
 
 _FONT: Final = "Helvetica,Arial,sans-serif"
 _SMALL: Final = 9
@@ -34,13 +34,13 @@ def dot_text(picture: Picture) -> str:
 
 def _box(number: int, box: Box) -> str:
     colours = BOXES[class_of(box)]
-    parts = [f'<FONT POINT-SIZE="{_TITLE}"><B>{escape(box.title)}</B></FONT>', *map(escape, box.lines)]
+    parts = [f'<FONT POINT-SIZE="{_TITLE}"><B>{_escape(box.title)}</B></FONT>', *map(_escape, box.lines)]
     if box.caption:
-        parts.insert(0, f'<FONT POINT-SIZE="{_SMALL}" COLOR="{colours.border}">{escape(box.caption.upper())}</FONT>')
-    tooltip = escape(" ".join(filter(None, (box.caption, box.title))))
+        parts.insert(0, f'<FONT POINT-SIZE="{_SMALL}" COLOR="{colours.border}">{_escape(box.caption.upper())}</FONT>')
+    tooltip = _escape(" ".join(filter(None, (box.caption, box.title))))
     return (
         f"  n{number} [label=<{'<BR/>'.join(parts)}>, "
-        f'fillcolor="{colours.fill}", color="{colours.border}", tooltip="{_quoted(tooltip)}"]\n'
+        f'fillcolor="{colours.fill}", color="{colours.border}", tooltip="{tooltip}"]\n'
     )
 
 
@@ -48,5 +48,5 @@ def _arrow(arrow: Arrow) -> str:
     return f"  n{arrow.tail} -> n{arrow.head}{_MANNERS[arrow.manner]}\n"
 
 
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+def _escape(text: str) -> str:
+    return html.escape(text.translate(LIKE))

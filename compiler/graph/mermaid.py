@@ -8,7 +8,7 @@ from typing import Final
 
 from compiler.graph.boxes import Box
 from compiler.graph.picture import Arrow, Picture
-from compiler.graph.style import ARROWS, BOXES, TEXT, class_of
+from compiler.graph.style import ARROWS, BOXES, LIKE, TEXT, class_of
 
 # Quotes end a label, `#` and `&` begin an entity, `<` a tag, backticks and the rest are Markdown to Mermaid.
 _HOSTILE: Final = re.compile(r"[^\w\s.,:()/+…-]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|^[-+](?=\s)|(?<=^\d)\.(?=\s)")
@@ -49,4 +49,4 @@ def _arrow(arrow: Arrow) -> str:
 
 
 def _escape(text: str) -> str:
-    return _HOSTILE.sub(lambda match: f"#{ord(match[0])};", text)
+    return _HOSTILE.sub(lambda match: f"#{ord(match[0])};", text.translate(LIKE))

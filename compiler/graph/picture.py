@@ -6,7 +6,7 @@ addresses, outside. Formats nothing: `dot` and `mermaid` do.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from bundle.model import GatewayReport, PolicyReport, WorkloadReport
 from compiler.account import Account
@@ -14,6 +14,7 @@ from compiler.graph.boxes import (
     DROPPED,
     OUTSIDE,
     Box,
+    Kind,
     gateway_box,
     node_box,
     ordinary_box,
@@ -33,6 +34,7 @@ MOST_WORKLOAD_BOXES: Final = 16
 """Boxes of workloads by namespace; where there would be more, those of all namespaces are put together."""
 
 Manner = Literal["egress", "ordinary", "dropped"]
+_KINDS: Final = get_args(Kind)
 _Groups = dict[tuple[str, tuple[int, ...]], list[WorkloadReport]]
 
 
@@ -47,7 +49,7 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The drawing: boxes, and arrows in order of their ends."""
+    """The drawing: boxes by their kinds, and arrows in order of their ends."""
 
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
@@ -83,7 +85,10 @@ class _Drawing:
 
     def picture(self) -> Picture:
         """Returns what was drawn."""
-        return Picture(tuple(self._boxes), tuple(Arrow(*ends) for ends in sorted(self._arrows)))
+        order = sorted(range(len(self._boxes)), key=lambda index: (_KINDS.index(self._boxes[index].kind), index))
+        place = {index: number for number, index in enumerate(order)}
+        arrows = sorted((place[tail], place[head], manner) for tail, head, manner in self._arrows)
+        return Picture(tuple(self._boxes[index] for index in order), tuple(Arrow(*ends) for ends in arrows))
 
 
 def _policies(drawing: _Drawing, lanes: Sequence[Lane], policies: Sequence[PolicyReport]) -> dict[str, int]:

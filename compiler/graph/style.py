@@ -23,7 +23,7 @@ TEXT: Final = "#0f172a"
 
 BOXES: Final = {
     "workloads": Colours("#e0f2fe", "#0369a1"),
-    "ordinary": Colours("#f1f5f9", "#64748b"),
+    "ordinary": Colours("#f1f5f9", "#526077"),
     "policy": Colours("#ede9fe", "#6d28d9"),
     "gateway": Colours("#dcfce7", "#15803d"),
     "node": Colours("#e2e8f0", "#475569"),
@@ -33,6 +33,10 @@ BOXES: Final = {
 }
 
 ARROWS: Final[dict[Manner, str]] = {"egress": "#6e7781", "ordinary": "#6e7781", "dropped": "#dc2626"}
+
+
+LIKE: Final = str.maketrans({"\\": "⧵", "$": "＄"})  # noqa: RUF001  # that they look alike is the point
+"""Letters that Graphviz (`\\N`) and Mermaid (`$$`) obey however they are written, and those that stand for them."""
 
 
 def class_of(box: Box) -> str:
