@@ -38,6 +38,7 @@ COMPILER = {
     "patterns": "",
     "outputs": "",
     "text": "model patterns",
+    "gates": "text",
     "findings": "diagnostics model text",
     "intervals": "model",
     "selectors": "model patterns",
