@@ -157,13 +157,17 @@ class Browser:
             self._call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
 
     def show_as(self, *, width: int, height: int, scheme: str = "light", media: str = "") -> None:
-        """Sets the size of the page in CSS pixels, the preferred colour scheme, and the medium such as `print`."""
+        """Sets the size of the page in CSS pixels, the preferred colour scheme, and the medium such as `print`.
+
+        Waits until the page has been drawn so.
+        """
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         features = [
             {"name": "prefers-color-scheme", "value": scheme},
             {"name": "prefers-reduced-motion", "value": "reduce"},
         ]
         self._call("Emulation.setEmulatedMedia", media=media, features=features)
+        self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def screenshot(self) -> bytes:
         """Returns what is to be seen, as PNG."""

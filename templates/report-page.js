@@ -1,16 +1,14 @@
 // Puts the page together: the four listings, the form, the choice between light and dark.
 
+// The styles follow the system until one of the two is chosen.
 function setUpTheme() {
   const button = document.getElementById("theme");
   const system = window.matchMedia("(prefers-color-scheme: dark)");
-  let chosen = null;
-  const show = () => {
-    const dark = chosen === null ? system.matches : chosen === "dark";
-    document.documentElement.dataset.theme = dark ? "dark" : "light";
-    button.setAttribute("aria-pressed", String(dark));
-  };
+  const root = document.documentElement;
+  const isDark = () => (root.dataset.theme === undefined ? system.matches : root.dataset.theme === "dark");
+  const show = () => button.setAttribute("aria-pressed", String(isDark()));
   button.addEventListener("click", () => {
-    chosen = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+    root.dataset.theme = isDark() ? "light" : "dark";
     show();
   });
   system.addEventListener("change", show);
@@ -54,14 +52,18 @@ function leftOutText(data, gateway) {
 
 function gatewayColumns(data) {
   const at = (place) => data.gateways[place];
+  const mode = (place) => (at(place).virtual ? "virtual IP" : "address of the node");
   const master = (place) => (at(place).master === NONE ? "none: dropped" : data.nodes[at(place).master].name);
   const source = (place) => {
     if (at(place).addresses.length > 0) return at(place).addresses.join(", ");
     return at(place).master === NONE ? "none" : `known on the node only${at(place).interface ? `, of ${at(place).interface}` : ""}`;
   };
   return [
-    {title: "Gateway", text: (place) => at(place).name, cell: (place) => make("b", {}, onOneLine([at(place).name]))},
-    {title: "Mode", text: (place) => (at(place).virtual ? "virtual IP" : "address of the node")},
+    {
+      title: "Gateway",
+      text: (place) => `${at(place).name} ${mode(place)}`,
+      cell: (place) => several(make("b", {}, onOneLine([at(place).name])), make("span", {class: "small"}, mode(place))),
+    },
     {
       title: "Master",
       text: master,

@@ -30,6 +30,7 @@ RUNS = {
     "graph.dot": ("graph new -o - --format dot", 0),
     "graph.md": ("graph new -o - --format markdown", 0),
     "graph.mmd": ("graph new -o -", 0),
+    "report.html": ("report new -o -", 0),
     "schema.txt": ("schema", 0),
     "test.txt": ("test after cluster.yaml cases.yaml", 1),
     "test.json": ("test after cluster.yaml cases.yaml --format json", 1),

@@ -1,6 +1,7 @@
 """The drawing of `egressc graph`: what is in it, that it stays small, and that Graphviz and Mermaid understand it."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from conftest import GOLDEN, MERMAID
+from conftest import GOLDEN, MERMAID, ROOT
 
 from bench.browser import Browser, browser
 from bundle.model import (
@@ -289,3 +290,22 @@ def test_what_cannot_be_drawn_is_said(
     assert expected in printed.err
     assert printed.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_documentation_has_the_drawing_of_the_golden_change() -> None:
+    page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+
+    assert (CHANGE / "expected" / "graph.md").read_text(encoding="utf-8") in page
+
+
+def test_a_link_stays_and_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "link.mmd").symlink_to(tmp_path / "kept.mmd")
+    os.mkfifo(tmp_path / "pipe.mmd")
+    reader = os.open(tmp_path / "pipe.mmd", os.O_RDONLY | os.O_NONBLOCK)
+
+    assert [main(["graph", *INPUTS, "-o", str(tmp_path / name)]) for name in ("link.mmd", "pipe.mmd")] == [0, 0]
+
+    assert (tmp_path / "link.mmd").is_symlink()
+    assert (tmp_path / "kept.mmd").read_bytes() == os.read(reader, 1 << 20)
+    assert (tmp_path / "pipe.mmd").is_fifo()
+    os.close(reader)
