@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import cluster, dump, gateway, interface, member, pod, policy, state
 from conftest import GOLDEN, GOLDEN_CASES
 
 from bench.browser import Browser, browser
@@ -119,9 +120,39 @@ def expected(explainer: Explainer, source: str, destination: str) -> list[str | 
 @pytest.mark.parametrize("case", [*GOLDEN_CASES, "outputs/change"])
 def test_the_page_answers_as_explain_and_outcomes_do(case: str, chromium: Browser, tmp_path: Path) -> None:
     inputs = INPUTS if case == "outputs/change" else (str(GOLDEN / case / "input"),)
+
+    compare(chromium, tmp_path, *inputs)
+
+
+def test_the_page_answers_so_where_parts_are_left_out(chromium: Browser, tmp_path: Path) -> None:
+    """Two pods of one address, a gateway node that is not on the link, and a policy whose gateway is broken."""
+    twins = [pod("a", "worker-1", ips=["10.111.11.77"]), pod("b", "worker-1", ips=["10.111.11.77"])]
+    off_link = [*member("worker-2", labels={})[:2], state("worker-2", interface("eth0", "172.18.4.12/32"))]
+    objects = [
+        *cluster(gateway()),
+        *off_link,
+        *twins,
+        pod("far", "worker-2", labels={"app": "a"}),
+        pod("lost", "worker-1", 9),
+        policy("for-a", to=["203.0.113.0/24"], selectors=[{"podSelector": {"matchLabels": {"app": "a"}}}]),
+        policy("for-b", to=["192.0.0.0/8"], selectors=[{"podSelector": {"matchLabels": {"app": "b"}}}]),
+        gateway("broken", vip="not-an-address"),
+        policy("for-lost", "broken", selectors=[{"podSelector": {"matchLabels": {"app": "lost"}}}]),
+    ]
+    (tmp_path / "input.yaml").write_text(dump(*objects), encoding="utf-8")
+    bundle = str(tmp_path / "bundle")
+    assert main(["compile", str(tmp_path / "input.yaml"), "--keep-going", "-o", bundle]) == 0
+
+    verdicts = compare(chromium, tmp_path, bundle)
+
+    assert {"", "contested", "no_gateway", "no_next_hop"} <= verdicts
+
+
+def compare(chromium: Browser, home: Path, *inputs: str) -> set[str]:
+    """Asks about many packets; returns the reasons of those that are dropped, empty for the others."""
     side = open_side(inputs)
     explainer, outcomes = Explainer(side.bundle), Outcomes(side.account)
-    chromium.open(report(tmp_path / "report.html", *inputs))
+    chromium.open(report(home / "report.html", *inputs))
     packets = [
         (item, f"{item.namespace}/{item.name}", destination)
         for item in outcomes.workloads
@@ -136,12 +167,15 @@ def test_the_page_answers_as_explain_and_outcomes_do(case: str, chromium: Browse
     }})()""")
 
     assert len(packets) > 20
+    reasons = set[str]()
     for (workload, name, destination), answer in zip(packets, answers, strict=True):
         assert expected(explainer, name, destination) == answer, (name, destination)
         number = int(ip_address(destination))
         table = outcomes.table(workload, Family(ip_address(destination).version))
         outcome = next(found for low, high, found in table if low <= number <= high)
         assert [outcome.verdict, outcome.node, outcome.source] == [answer[0], answer[4], answer[5]]
+        reasons.add(outcome.reason)
+    return reasons
 
 
 @pytest.mark.parametrize(
