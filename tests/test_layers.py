@@ -20,6 +20,7 @@ BUNDLE = {
     "": "",
     "names": "",
     "checkup": "",
+    "style": "",
     "text": "",
     "values": "",
     "codec": "text",
@@ -37,6 +38,7 @@ COMPILER = {
     "model": "diagnostics",
     "patterns": "",
     "outputs": "",
+    "progress": "",
     "text": "model patterns",
     "gates": "text",
     "findings": "diagnostics model text",
@@ -81,10 +83,11 @@ COMPILER = {
     "pack": "account nodeplan render",
     # the edge to the disk, and the stages in their order
     "files": "diagnostics",
-    "pipeline": "account balance diagnostics elect files load model pack plan resolve review salvage source validate",
+    "pipeline": "account balance diagnostics elect files load model pack plan progress resolve review salvage source "
+    "validate",
     # findings and results as text
     "positions": "diagnostics source",
-    "report": "balance diagnostics source positions",
+    "report": "balance diagnostics positions source text",
     # questions about a bundle
     "evaluate": "model",
     "trace": "evaluate model",
@@ -104,11 +107,13 @@ COMPILER = {
     "verify.intervals verify.marks verify.scope verify.skeleton verify.written",
     "verify.routing": "model naming verify.claims verify.failure verify.marks",
     "verify.account": "model ranges source verify.failure",
-    "verify.verify": "account evaluate source trace verify.account verify.claims verify.failure verify.routing "
-    "verify.ruleset",
+    "verify.verify": "account evaluate progress source trace verify.account verify.claims verify.failure "
+    "verify.routing verify.ruleset",
     "verify.report": "outputs verify.failure verify.verify",
     "outcomes": "account intervals model naming verify.claims verify.decisions",
-    "sides": "account diagnostics elect model pipeline report verify.verify",
+    "sides": "account diagnostics elect model pipeline progress report verify.verify",
+    "destinations": "model",
+    "wording": "outcomes",
     "cases": "diagnostics explain inputs.cases load outputs shape source",
     "sarif": "diagnostics report source",
     "github": "diagnostics report source",
@@ -120,17 +125,41 @@ COMPILER = {
     "graph.style": "graph.boxes graph.picture",
     "graph.dot": "graph.boxes graph.picture graph.style",
     "graph.mermaid": "graph.boxes graph.picture graph.style",
-    "graph.command": "files graph.dot graph.mermaid graph.picture sides",
     "page": "",
     "page.data": "model outcomes",
     "page.notes": "diagnostics outcomes page.data report source",
     "page.html": "page.data resources",
-    "page.command": "elect files outcomes page.data page.html page.notes sides",
+    # what a change does
+    "diff": "",
+    "diff.change": "",
+    "diff.meaning": "diff.change naming verify.decisions verify.intervals",
+    "diff.compare": "diff.change diff.meaning intervals verify.intervals",
+    "diff.nodes": "diff.change diff.compare diff.meaning",
+    "diff.groups": "diff.change",
+    "markdown": "",
+    "diff.nodeforms": "diff.change diff.groups outputs",
+    "diff.traffic": "destinations model outcomes",
+    "diff.gateways": "account destinations model verify.intervals",
+    "diff.difference": "destinations diff.change diff.gateways diff.nodes diff.traffic gates model outcomes "
+    "progress sides",
+    "diff.sections": "destinations diff.difference diff.gateways diff.traffic text wording",
+    "diff.forms": "diff.difference diff.groups diff.nodeforms diff.sections gates markdown",
+    "diff.output": "destinations diff.difference diff.groups diff.nodeforms diff.traffic gates model outcomes outputs",
+    "diff.live": "diff.change diff.compare diff.meaning diff.nodeforms outputs",
     # the command line
+    "console": "progress",
     "sign": "",
-    "commands": "cases diagnostics elect explain files github pipeline report resources sarif schema sides text "
-    "verify.report verify.verify",
-    "cli": "",
+    "commands": "cases console diagnostics elect explain files github pipeline report resources sarif schema sides "
+    "text verify.report verify.verify",
+    "cli": "gates",
+    # what is made of it
+    "diff.command": "console diff.difference diff.forms diff.live diff.nodeforms diff.output elect gates progress "
+    "report sides",
+    "graph.command": "console files graph.dot graph.mermaid graph.picture report sides",
+    "page.command": "console elect files outcomes page.data page.html page.notes progress sides",
+    "usage": "cli",
+    "completion": "cli usage",
+    "manual": "cli usage",
 }
 TABLES = {"bundle": BUNDLE, "compiler": COMPILER}
 
@@ -140,11 +169,19 @@ OUTSIDE = {
     "compiler": {"bundle", "pydantic", "jinja2", "yaml"},
     "applier": {"bundle", "pyroute2", "nftables"},
 }
-EXCEPTIONS = {"compiler.cli": {"lab.cli", "applier.arguments", "applier.program"}}
+EXCEPTIONS = {
+    "compiler.cli": {"lab.cli", "applier.arguments", "applier.program"},
+    # How the kernel is read, and when it is as planned, is said once.
+    "compiler.diff.live": {
+        f"applier.{name}"
+        for name in ("delivery", "difference", "errors", "live", "lock", "model", "script", "session", "want")
+    },
+}
 
 EDGES = {
-    "bundle.directory", "bundle.disk", "bundle.signature", "compiler.files", "compiler.sign", "compiler.commands",
-    "compiler.cli", "compiler.resources", "compiler.sides",
+    "bundle.directory", "bundle.disk", "bundle.signature", "compiler.console", "compiler.files", "compiler.sign",
+    "compiler.commands", "compiler.cli", "compiler.completion", "compiler.resources", "compiler.sides",
+    "compiler.diff.command",
     "compiler.graph.command", "compiler.page.command",
 }  # fmt: skip
 IMPURE_MODULES = {

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from bundle.text import printable_lines
+from compiler import report
+from compiler.console import Console
 from compiler.files import OutputError, write_output
 from compiler.graph.dot import dot_text
 from compiler.graph.mermaid import markdown_text, mermaid_text
@@ -36,18 +38,28 @@ class _GraphError(Exception):
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Runs `egressc graph` with parsed arguments (`inputs`, `output`, `format`); returns the exit status.
+    """Runs `egressc graph` with parsed arguments (`inputs`, `output`, `format`, `Console`'s); returns the exit status.
 
     Raises:
         BundleError: The bundle is not whole.
     """
+    console = Console.of(arguments)
     try:
         kind = arguments.format or _kind_of(arguments.output)
-        picture = draw(open_side(arguments.inputs).account)
-        content = _TEXTS[kind](picture).encode() if kind in _TEXTS else _by_graphviz(picture, kind)
+        with console.working() as progress:
+            side = open_side(arguments.inputs, progress=progress)
+            progress("drawing")
+            picture = draw(side.account)
+            content = _TEXTS[kind](picture).encode() if kind in _TEXTS else _by_graphviz(picture, kind)
+        if not console.quiet:
+            sys.stderr.write(report.findings_text(side.findings, side.sources, console.err))
         write_output(content, arguments.output)
-    except (_GraphError, OutputError, SideError) as fault:
-        return _fail(str(fault))
+    except SideError as fault:
+        sys.stderr.write(fault.told(console.err))
+        return _BAD_INPUT
+    except (_GraphError, OutputError) as fault:
+        sys.stderr.write(f"egressc: {printable_lines(str(fault))}\n")
+        return _BAD_INPUT
     return _OK
 
 
@@ -80,8 +92,3 @@ def _by_graphviz(picture: Picture, kind: str) -> bytes:
     if done.returncode:
         raise _GraphError(f"{program} failed: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout
-
-
-def _fail(text: str) -> int:
-    sys.stderr.write(f"egressc graph: {printable_lines(text)}\n")
-    return _BAD_INPUT

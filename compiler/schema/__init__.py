@@ -56,6 +56,10 @@ def _entries() -> tuple[Entry, ...]:
         _json("explain-output", output.format("explain"), _DRAFT_2020, partial(class_schema, outputs.FateOutput)),
         _json("test-output", output.format("test"), _DRAFT_2020, partial(list_schema, outputs.CaseOutput)),
         _json("verify-output", output.format("verify"), _DRAFT_2020, partial(class_schema, outputs.VerdictOutput)),
+        _json("diff-output", output.format("diff"), _DRAFT_2020, partial(class_schema, outputs.DiffOutput)),
+        _json(
+            "diff-live-output", output.format("diff --live"), _DRAFT_2020, partial(class_schema, outputs.LiveDiffOutput)
+        ),
         _json("doctor-output", output.format("doctor"), _DRAFT_2020, partial(class_schema, Checkup)),
         *(
             _json(name, f"egressc bundle: {name}.json", _DRAFT_2020, partial(class_schema, cls))
