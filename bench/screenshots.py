@@ -34,7 +34,10 @@ def main() -> int:
     inputs = ["after", "cluster.yaml"]
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
-        for command in (["graph", *inputs, "-o", str(target / "graph.svg")], ["report", *inputs, "-o", str(page)]):
+        for command in (
+            ["graph", "-q", *inputs, "-o", str(target / "graph.svg")],
+            ["report", "-q", *inputs, "-o", str(page)],
+        ):
             if status := egressc(command):
                 return status
         try:

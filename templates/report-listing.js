@@ -62,9 +62,8 @@ function makeListing(section, {what, count, columns, size, act, hint}) {
 
   const pages = () => Math.max(1, Math.ceil(places.length / size));
   const cellOf = (column, place) => {
-    const cell = make("td", {role: "gridcell", "data-title": column.title});
-    cell.append(column.cell === undefined ? column.text(place) : column.cell(place));
-    return cell;
+    const content = column.cell === undefined ? column.text(place) : column.cell(place);
+    return make("td", {role: "gridcell", "data-title": column.title}, make("div", {}, content));
   };
   const rowOf = (place) => {
     const line = make("tr", {role: "row", tabindex: "-1"});

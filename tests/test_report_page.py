@@ -448,6 +448,18 @@ def test_the_page_is_never_wider_than_the_window(
     assert width == 1000 or not chromium.run(scrolled)
 
 
+def test_on_a_narrow_screen_each_value_stands_beside_its_name(page: Browser) -> None:
+    page.show_as(width=360, height=800)
+
+    places = page.run("""[...document.querySelectorAll("#gateways tbody tr:first-child td:not(.act)")].map((cell) => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        const [own, text] = [cell.getBoundingClientRect(), range.getBoundingClientRect()];
+        return [text.left - own.left > 90, text.top - own.top < 12];
+    })""")
+    assert places == [[True, True]] * 7
+
+
 def test_print_shows_the_answer_and_no_controls(page: Browser) -> None:
     ask(page, "default/backend-1", "203.0.113.10")
     page.show_as(width=800, height=900, scheme="dark", media="print")
