@@ -139,6 +139,26 @@ def make() -> Parser:
     diff.add_argument("--netns", metavar="PATH", help="with --live, network namespace to look at: a path, or a name")
     _format(diff, "markdown", "json")
 
+    simulate = add_command(
+        commands,
+        "simulate",
+        "tell who takes over, and whose traffic changes, when nodes are lost or cordoned",
+        "compiler.simulate.command:main",
+        examples=(
+            ("egressc simulate egress/ cluster.yaml --down egress-1", "before a node is taken away, or when it is"),
+            ("egressc simulate egress/ cluster.yaml --cordon egress-1 egress-2", "before work on several nodes"),
+            ("egressc simulate egress/ cluster.yaml --all-single-failures", "which node is the worst to lose"),
+            (
+                "egressc simulate egress/ cluster.yaml --all-single-failures --fail-on new-drop,no-standby",
+                "a gate in a pipeline: no node's loss may drop anything",
+            ),
+        ),
+        statuses={1: "traffic of a workload on another node changes; with --fail-on, one of the gates is met"},
+    )
+    _inputs(simulate)
+    _suppositions(simulate)
+    _format(simulate, "markdown", "json")
+
     schema = add_command(
         commands,
         "schema",
@@ -262,6 +282,29 @@ def _inputs(
 def _one_side(parser: argparse.ArgumentParser, more: str = "") -> None:
     parser.add_argument(
         "inputs", metavar="DIR|INPUT", nargs="+", help=f"a bundle, or inputs, which are compiled on the fly{more}"
+    )
+
+
+def _suppositions(parser: argparse.ArgumentParser) -> None:
+    for name, text in (
+        ("--down", "nodes that are lost, and their workloads with them"),
+        ("--cordon", "nodes that serve no gateway any more; their workloads stay"),
+    ):
+        parser.add_argument(name, metavar="NODE", nargs="+", action="extend", default=[], help=text)
+    parser.add_argument("--all-single-failures", action="store_true", help="the loss of each node by itself")
+    parser.add_argument(
+        "--previous",
+        metavar="DIR",
+        type=Path,
+        help="the bundle in use: with spec.election.algorithm `balanced` its masters are those before the change",
+    )
+    parser.add_argument(
+        "--fail-on",
+        metavar="GATE,…",
+        action="append",
+        default=[],
+        help=f"exit with 1 only if one of these happens: {', '.join(GATES)}; with --all-single-failures, no-standby "
+        "means gateways that have none as it is",
     )
 
 

@@ -11,7 +11,7 @@ LARGEST: Final = 60_000
 """Bytes of a comment on a pull request; GitHub takes 65,536 letters."""
 
 _TICKS: Final = re.compile("`+")
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()<>#+!|~@&-])")
+_SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|~&@])")
 
 
 def fenced(lines: Iterable[str], language: str = "diff") -> str:
@@ -35,5 +35,5 @@ def folded(summary: str, body: str, *, unfolded: bool = False) -> str:
 
 
 def escaped(text: str) -> str:
-    """Returns text that Markdown shows as it is, on one line."""
+    """Returns text that Markdown shows as it is, on one line that begins with something else."""
     return _SPECIAL.sub(r"\\\1", printable(text))

@@ -181,3 +181,29 @@ def test_output_fits_its_schema(home: Path, netns: Netns) -> None:
     text, _ = live_diff(home / "dual-stack", "egress-1", netns.name, "json")
 
     assert faults("diff-live-output", json.loads(text)) == []
+
+
+@pytest.mark.kernel
+def test_the_command_compares_the_node_that_it_is_given(
+    home: Path, netns: Netns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["diff", str(home / "dual-stack"), "--live", "--node", "egress-1", "--netns", netns.name]
+
+    statuses = [main(arguments)]
+    shown = capsys.readouterr()
+    assert applied(home / "dual-stack", "egress-1", netns)[0] == 0
+    statuses.append(main(arguments))
+
+    assert statuses == [1, 0]
+    assert (shown.out.splitlines()[0], shown.err) == ("~ node egress-1", "")
+    assert capsys.readouterr().out == "nothing to do\n"
+
+
+@pytest.mark.kernel
+def test_markdown_folds_the_steps_and_keeps_the_size_of_a_comment(home: Path, netns: Netns) -> None:
+    text, status = live_diff(home / "dual-stack", "egress-1", netns.name, "markdown")
+
+    assert status == 1
+    assert text.startswith("An apply changes this on node `egress-1`:\n\n```diff\n~node egress-1\n")
+    assert "<details><summary>steps of an apply, in their order</summary>" in text
+    assert len(text.encode()) <= 60_000

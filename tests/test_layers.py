@@ -38,6 +38,8 @@ COMPILER = {
     "model": "diagnostics",
     "patterns": "",
     "outputs": "",
+    "simulate": "",
+    "simulate.outputs": "outputs",
     "progress": "",
     "text": "model patterns",
     "gates": "text",
@@ -62,7 +64,8 @@ COMPILER = {
     "schema.models": "inputs.base inputs.constraints",
     "schema.crd": "inputs.egress schema.models",
     "schema.reference": "inputs.base inputs.cases inputs.egress inputs.kubernetes schema.models",
-    "schema": "inputs.cases inputs.egress outputs schema.classes schema.crd schema.models schema.reference",
+    "schema": "inputs.cases inputs.egress outputs schema.classes schema.crd schema.models schema.reference "
+    "simulate.outputs",
     # the stages
     "source": "diagnostics",
     "load": "diagnostics findings source text",
@@ -137,7 +140,7 @@ COMPILER = {
     "diff.nodes": "diff.change diff.compare diff.meaning",
     "diff.groups": "diff.change",
     "markdown": "",
-    "diff.nodeforms": "diff.change diff.groups outputs",
+    "diff.nodeforms": "diff.change diff.groups markdown outputs",
     "diff.traffic": "destinations model outcomes",
     "diff.gateways": "account destinations model verify.intervals",
     "diff.difference": "destinations diff.change diff.gateways diff.nodes diff.traffic gates model outcomes "
@@ -145,7 +148,7 @@ COMPILER = {
     "diff.sections": "destinations diff.difference diff.gateways diff.traffic text wording",
     "diff.forms": "diff.difference diff.groups diff.nodeforms diff.sections gates markdown",
     "diff.output": "destinations diff.difference diff.groups diff.nodeforms diff.traffic gates model outcomes outputs",
-    "diff.live": "diff.change diff.compare diff.meaning diff.nodeforms outputs",
+    "diff.live": "diff.change diff.compare diff.meaning diff.nodeforms markdown outputs",
     # the command line
     "console": "progress",
     "sign": "",
@@ -155,6 +158,17 @@ COMPILER = {
     # what is made of it
     "diff.command": "console diff.difference diff.forms diff.live diff.nodeforms diff.output elect gates progress "
     "report sides",
+    "simulate.refusals": "diagnostics links model plan resolve",
+    "simulate.present": "account diagnostics elect model outcomes resolve simulate.refusals",
+    "simulate.whatif": "account diagnostics elect gates model outcomes simulate.present suitability",
+    "simulate.sweep": "gates progress simulate.present simulate.whatif",
+    "simulate.story": "outcomes simulate.sweep simulate.whatif text wording",
+    "simulate.text": "simulate.story",
+    "simulate.markdown": "gates markdown simulate.story",
+    "simulate.output": "diff.output gates simulate.outputs simulate.present simulate.sweep simulate.whatif",
+    "simulate.command": "console diagnostics elect gates pipeline progress report sides simulate.markdown "
+    "simulate.output simulate.outputs simulate.present simulate.story simulate.sweep simulate.text simulate.whatif "
+    "text",
     "graph.command": "console files graph.dot graph.mermaid graph.picture report sides",
     "page.command": "console elect files outcomes page.data page.html page.notes progress sides",
     "usage": "cli",
@@ -181,8 +195,7 @@ EXCEPTIONS = {
 EDGES = {
     "bundle.directory", "bundle.disk", "bundle.signature", "compiler.console", "compiler.files", "compiler.sign",
     "compiler.commands", "compiler.cli", "compiler.completion", "compiler.resources", "compiler.sides",
-    "compiler.diff.command",
-    "compiler.graph.command", "compiler.page.command",
+    "compiler.diff.command", "compiler.simulate.command", "compiler.graph.command", "compiler.page.command",
 }  # fmt: skip
 IMPURE_MODULES = {
     "builtins", "ctypes", "fileinput", "getpass", "glob", "importlib", "io", "locale", "logging",

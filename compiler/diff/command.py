@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Runs `egressc diff` with parsed arguments; returns the exit status."""
     console = Console.of(arguments)
     if arguments.live:
-        return _live(arguments)
+        return _live(arguments, console.out)
     if arguments.new is None:
         return _fail("diff takes two sides, OLD and NEW, or with --live one bundle")
     if arguments.node is not None or arguments.netns is not None:
@@ -53,14 +54,16 @@ def main(arguments: argparse.Namespace) -> int:
     return DIFFERENT if differs else SAME
 
 
-def _live(arguments: argparse.Namespace) -> int:
+def _live(arguments: argparse.Namespace, style: Style) -> int:
     if arguments.new is not None or arguments.shared:
         return _fail("--live takes one bundle: the other side is the kernel")
     if arguments.node is None:
         return _fail("--live needs --node NAME, the node that this is")
     if arguments.fail_on:
         return _fail("--fail-on is about traffic, of which a node's kernel tells nothing; leave --live or it out")
-    text, status = live_diff(Path(arguments.old), arguments.node, arguments.netns, arguments.format)
+    text, status = live_diff(
+        Path(arguments.old), arguments.node, arguments.netns, arguments.format, partial(_painted, style=style)
+    )
     if status == BAD_INPUT:
         return _fail(text.rstrip("\n"))
     sys.stdout.write(text)

@@ -4,7 +4,7 @@ The one module of the compiler that knows the applier: how the kernel is read, a
 there and not a second time.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,11 +25,12 @@ from applier.want import want
 from bundle.directory import WORKLOADS, BundleError, NodePart, open_bundle
 from bundle.model import Address, Addresses, FwmarkRule, ReplyRule, Route, Routing, Sysctl, Workloads
 from bundle.ruleset import Chain, Rule, Ruleset, RulesetError, parse
-from bundle.text import json_text
+from bundle.text import json_text, printable
 from compiler.diff.change import Change
 from compiler.diff.compare import compare
 from compiler.diff.meaning import Key, Meaning, Names, meaning, names_of
-from compiler.diff.nodeforms import Line, change_json, change_lines, fenced, text_of
+from compiler.diff.nodeforms import Line, change_json, change_lines, coloured
+from compiler.markdown import LARGEST, folded
 from compiler.outputs import LiveDiffOutput
 
 Form = Literal["text", "markdown", "json"]
@@ -40,7 +41,7 @@ _REFUSED: Final = 2
 
 _WAIT: Final = 10.0
 """Seconds to wait for an apply to end, which would be seen half done."""
-_SHOWN: Final = 200
+_LINES: Final = 200
 """Lines of changes and of steps that are for people."""
 _OPTION: Final = {"ipv4": "-4", "ipv6": "-6"}
 
@@ -60,7 +61,14 @@ class Difference:
     steps: tuple[str, ...]
 
 
-def live_diff(directory: Path, node: str, netns: str | None, form: Form = "text") -> tuple[str, int]:
+def plain(line: Line) -> str:
+    """Returns a line without colours."""
+    return printable(str(line))
+
+
+def live_diff(
+    directory: Path, node: str, netns: str | None, form: Form = "text", paint: Callable[[Line], str] = plain
+) -> tuple[str, int]:
     """Compares the live kernel with a node's part of a bundle.
 
     Args:
@@ -68,6 +76,7 @@ def live_diff(directory: Path, node: str, netns: str | None, form: Form = "text"
         node: Name of the node.
         netns: Network namespace, a path or the name of one under `/run/netns`; None for the current one.
         form: How to write it.
+        paint: Makes a line of text printable, and coloured where it may be.
 
     Returns:
         What to print, and the exit status: 0 an apply has nothing to do; 1 it has; 2 the bundle or the node will not
@@ -85,8 +94,7 @@ def live_diff(directory: Path, node: str, netns: str | None, form: Form = "text"
         return f"the kernel cannot be read: {fault}\n", _REFUSED
     except BundleError as fault:
         return f"{fault}\n", _REFUSED
-    forms = {"text": _text, "markdown": _markdown, "json": _json}
-    return forms[form](found), _DIFFERS if found.steps else _SAME
+    return _written(found, form, paint), _DIFFERS if found.steps else _SAME
 
 
 def _look(session: Session, part: NodePart, names: Names) -> Difference:
@@ -212,23 +220,29 @@ def _addresses(addresses: Iterable[OwnAddress], odd: dict[Key, str]) -> Iterable
             odd["address", f"ip {_OPTION[own.family]} address", f"{own} peer {own.peer}"] = ""
 
 
-def _text(found: Difference) -> str:
+def _written(found: Difference, form: Form, paint: Callable[[Line], str]) -> str:
+    if form == "json":
+        return json_text(_output(found))
+    return _markdown(found) if form == "markdown" else _text(found, paint)
+
+
+def _text(found: Difference, paint: Callable[[Line], str]) -> str:
     if not found.steps:
         return "nothing to do\n"
-    return text_of((*_changes(found), Line(" ", 0, "steps of an apply, in this order:"), *_steps(found)))
+    lines = (*_changes(found, _LINES), Line(" ", 0, "steps of an apply, in this order:"), *_steps(found, _LINES))
+    return "".join(f"{paint(line)}\n" for line in lines)
 
 
 def _markdown(found: Difference) -> str:
     if not found.steps:
         return f"Node `{found.node}`: nothing to do\n"
-    return (
-        f"Node `{found.node}`: an apply would change this.\n\n{fenced(_changes(found))}\n"
-        f"<details><summary>Its steps, in their order</summary>\n\n{fenced(_steps(found))}\n</details>\n"
-    )
-
-
-def _json(found: Difference) -> str:
-    return json_text(_output(found))
+    most = _LINES
+    while True:
+        steps = folded("steps of an apply, in their order", coloured(_steps(found, most)))
+        text = f"An apply changes this on node `{found.node}`:\n\n{coloured(_changes(found, most))}\n{steps}"
+        if len(text.encode()) <= LARGEST or not most:
+            return text
+        most //= 2
 
 
 def _output(found: Difference) -> LiveDiffOutput:
@@ -236,17 +250,15 @@ def _output(found: Difference) -> LiveDiffOutput:
     return {"node": found.node, "changes": changes, "steps": list(found.steps)}
 
 
-def _changes(found: Difference) -> Iterable[Line]:
+def _changes(found: Difference, most: int) -> Iterable[Line]:
     yield Line("~", 0, f"node {found.node}")
     lines = list(change_lines(found.changes))
-    yield from lines[:_SHOWN] or [
-        Line(" ", 1, "the kernel holds what it should; the last apply did not come to its end")
-    ]
-    if more := len(lines[_SHOWN:]):
+    yield from lines[:most] or [Line(" ", 1, "the kernel holds what it should; the last apply did not come to its end")]
+    if more := len(lines[most:]):
         yield Line(" ", 1, f"… and {more:,} more lines; --format json has all of it")
 
 
-def _steps(found: Difference) -> Iterable[Line]:
-    yield from (Line(" ", 1, step) for step in found.steps[:_SHOWN])
-    if more := len(found.steps[_SHOWN:]):
+def _steps(found: Difference, most: int) -> Iterable[Line]:
+    yield from (Line(" ", 1, step) for step in found.steps[:most])
+    if more := len(found.steps[most:]):
         yield Line(" ", 1, f"… and {more:,} more; egressc apply --dry-run prints all of them")

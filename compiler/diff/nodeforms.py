@@ -3,17 +3,15 @@
 Text and Markdown show so much that a person reads it, and say how much they leave out; JSON has everything.
 """
 
-import html
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, Literal
 
-from bundle.text import printable
 from compiler.diff.change import KINDS, Change, Sign
 from compiler.diff.groups import Group, Pattern, pattern
+from compiler.markdown import fenced, folded
 from compiler.outputs import NodeChangeOutput, NodeGroupOutput
 
 GROUPS: Final = 20
@@ -51,7 +49,6 @@ _VERDICTS: Final = {
     "goto drop_stray": "dropped: not let out here",
     "goto drop_contested": "dropped: the address is another workload's too",
 }
-_TICKS: Final = re.compile("`+")
 _REST: Final = ("return", "goto drop_stray")
 """What is done with destinations that no policy decides, at the workload's node and at the gateway's."""
 
@@ -185,17 +182,9 @@ def _of_place(place: str, items: list[Change]) -> Iterator[Line]:
             yield Line(item.sign, 2, _line(item))
 
 
-def text_of(lines: Iterable[Line]) -> str:
-    """Returns lines as text without colours."""
-    return "".join(f"{printable(str(line))}\n" for line in lines)
-
-
-def fenced(lines: Iterable[Line]) -> str:
-    """Returns lines as a code block of Markdown that nothing in them can end; a sign at the front gives the colour."""
-    body = [printable(f"{line.sign}{'  ' * line.depth}{line.text}") for line in lines]
-    longest = max((len(run) for line in body for run in _TICKS.findall(line)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return "\n".join((f"{fence}diff", *body, fence, ""))
+def coloured(lines: Iterable[Line]) -> str:
+    """Returns lines as a code block of Markdown; the sign at the front of each gives its colour."""
+    return fenced(f"{line.sign}{'  ' * line.depth}{line.text}" for line in lines)
 
 
 def _is_rest(change: Change) -> bool:
@@ -279,8 +268,7 @@ def _cut(lines: Iterable[Line], most: int) -> Iterator[Line]:
 def _details(item: Group, lines: int) -> str:
     """Returns a group as one folded block; its text stands in a fence that nothing in it can end."""
     title, *rest = _cut(group_lines(item), lines)
-    summary = html.escape(printable(title.text))
-    return f"<details><summary>{summary}</summary>\n\n{fenced(rest)}\n</details>\n"
+    return folded(title.text, coloured(rest))
 
 
 def _more(groups: Sequence[Group]) -> str:

@@ -91,8 +91,11 @@ def _traffic(group: Group) -> TrafficOutput:
 
 def outcome_json(outcome: Outcome | None) -> OutcomeOutput | None:
     """Returns what becomes of packets, null if there is nobody to send them."""
-    if outcome is None:
-        return None
+    return None if outcome is None else outcome_output(outcome)
+
+
+def outcome_output(outcome: Outcome) -> OutcomeOutput:
+    """Returns what becomes of packets."""
     return {
         "verdict": outcome.verdict,
         "gateway": outcome.gateway,

@@ -17,6 +17,7 @@ from compiler.schema import crd
 from compiler.schema.classes import BUNDLE_FILES, class_schema, list_schema
 from compiler.schema.models import Schema, editor_schema, one_of_kinds
 from compiler.schema.reference import reference
+from compiler.simulate.outputs import SimulationOutput
 
 _DRAFT_7: Final = "http://json-schema.org/draft-07/schema#"
 _DRAFT_2020: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -60,6 +61,7 @@ def _entries() -> tuple[Entry, ...]:
         _json(
             "diff-live-output", output.format("diff --live"), _DRAFT_2020, partial(class_schema, outputs.LiveDiffOutput)
         ),
+        _json("simulate-output", output.format("simulate"), _DRAFT_2020, partial(class_schema, SimulationOutput)),
         _json("doctor-output", output.format("doctor"), _DRAFT_2020, partial(class_schema, Checkup)),
         *(
             _json(name, f"egressc bundle: {name}.json", _DRAFT_2020, partial(class_schema, cls))

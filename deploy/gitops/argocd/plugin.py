@@ -123,14 +123,14 @@ def _resources(inputs: list[str]) -> list[dict[str, object]]:
 
 
 def _config_map(name: str, bundle: Path) -> dict[str, object]:
-    """Returns the bundle in one ConfigMap: a node checks digests over all of it, so its part is not enough."""
+    """Returns the bundle in one ConfigMap: a node checks digests over all of it."""
     if not _NAME.fullmatch(name):
         raise PluginError(f"EGRESSC_CONFIGMAP: {name} is no name of a ConfigMap")
     packed = _pack(bundle)
     if len(packed) > _LARGEST:
         raise PluginError(
-            f"the bundle has {len(packed)} bytes when packed, and a ConfigMap takes {_LARGEST}; leave EGRESSC_CONFIGMAP "
-            "out and bring the bundle to nodes by another way"
+            f"the bundle has {len(packed)} bytes when packed, and a ConfigMap takes {_LARGEST}; leave "
+            "EGRESSC_CONFIGMAP out and bring the bundle to nodes by another way"
         )
     return {
         "apiVersion": "v1",
