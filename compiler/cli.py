@@ -171,6 +171,37 @@ def make() -> Parser:
     )
     schema.add_argument("name", metavar="NAME", nargs="?", help="one of the names; without it they are listed")
 
+    graph = add_command(
+        commands,
+        "graph",
+        "draw who leaves by which gateway, node and address",
+        "compiler.graph.command:main",
+        examples=(
+            ("egressc graph bundle -o egress.svg", "a drawing, by Graphviz"),
+            ("egressc graph egress/ cluster.yaml -o egress.md", "of inputs, as Mermaid that a pull request renders"),
+        ),
+    )
+    _one_side(graph)
+    graph.add_argument("-o", "--output", metavar="FILE", required=True, help="where the drawing goes; - is stdout")
+    graph.add_argument(
+        "--format",
+        choices=("svg", "png", "dot", "mermaid", "markdown"),
+        help="without, it is told from the end of FILE's name: .svg, .png, .dot, .mmd, .md; of stdout it is mermaid",
+    )
+
+    page = add_command(
+        commands,
+        "report",
+        "make one page to look at a bundle in, with a browser",
+        "compiler.page.command:main",
+        examples=(
+            ("egressc report bundle -o report.html", "a bundle"),
+            ("egressc report bundle egress/ cluster.yaml -o report.html", "with the findings of its inputs"),
+        ),
+    )
+    _one_side(page, "; after a bundle, the inputs that it was made of, whose findings the page shows")
+    page.add_argument("-o", "--output", metavar="FILE", required=True, help="where the HTML goes; - is stdout")
+
     sign = add_command(
         commands,
         "sign",
@@ -246,6 +277,12 @@ def _inputs(
 ) -> None:
     parser.add_argument("inputs", metavar="INPUT", nargs=nargs, help=text)
     parser.add_argument("--config", metavar="FILE", help="a further input: the EgressCompilerConfig")
+
+
+def _one_side(parser: argparse.ArgumentParser, more: str = "") -> None:
+    parser.add_argument(
+        "inputs", metavar="DIR|INPUT", nargs="+", help=f"a bundle, or inputs, which are compiled on the fly{more}"
+    )
 
 
 def _suppositions(parser: argparse.ArgumentParser) -> None:
