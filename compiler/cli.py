@@ -43,9 +43,21 @@ def _parser() -> argparse.ArgumentParser:
     _keep_going(verify)
     verify.add_argument("--format", choices=("text", "json"), default="text")
 
-    test = add_command(commands, "test", "run cases (from, to, expected fate) on inputs", "compiler.commands:test")
-    test.add_argument("inputs", metavar="FILE", nargs="+", help="inputs and, recognised by their list `cases`, cases")
-    test.add_argument("--format", choices=("text", "json"), default="text")
+    test = add_command(
+        commands, "test", "hold cases against inputs: what must be, and never be", "compiler.testing:main"
+    )
+    test.add_argument(
+        "inputs", metavar="FILE", nargs="+", help="inputs and, known by their lists `cases` or `never`, files of cases"
+    )
+    test.add_argument("--format", choices=("text", "json", "junit"), default="text")
+    test.add_argument("--junit", metavar="FILE", type=Path, help="write JUnit XML to a file, whatever the format")
+    test.add_argument(
+        "--lab",
+        dest="command",
+        action="store_const",
+        const="lab.cases:main",
+        help="send packets too, in a cluster of network namespaces; needs root, or user namespaces",
+    )
 
     schema = add_command(commands, "schema", "print a schema, or the names of all", "compiler.commands:schema")
     schema.add_argument("name", metavar="NAME", nargs="?", help="one of the names; without it they are listed")

@@ -54,12 +54,12 @@ COMPILER = {
     "inputs.base": "inputs.constraints",
     "inputs.egress": "inputs.base inputs.constraints patterns",
     "inputs.kubernetes": "inputs.base",
-    "inputs.cases": "inputs.base",
+    "inputs.cases": "inputs.base inputs.constraints inputs.egress",
     # what others may know of it and of what we write
     "schema.classes": "",
     "schema.models": "inputs.base inputs.constraints",
     "schema.crd": "inputs.egress schema.models",
-    "schema.reference": "inputs.base inputs.cases inputs.egress inputs.kubernetes schema.models",
+    "schema.reference": "inputs.base inputs.constraints inputs.cases inputs.egress inputs.kubernetes schema.models",
     "schema": "inputs.cases inputs.egress outputs schema.classes schema.crd schema.models schema.reference",
     # the stages
     "source": "diagnostics",
@@ -114,12 +114,17 @@ COMPILER = {
     "diff": "",
     "diff.traffic": "destinations model outcomes",
     "diff.gateways": "account destinations model verify.intervals",
-    "cases": "diagnostics explain inputs.cases load outputs shape source",
+    "cases": "diagnostics findings inputs.cases load model selectors shape source text validate",
+    "selection": "cases hints model selectors text",
+    "examine": "account cases destinations diagnostics explain intervals model outcomes selection text",
+    "verdicts": "cases diagnostics examine outputs wording",
+    "junit": "examine verdicts",
     "sarif": "diagnostics report source",
     "github": "diagnostics report source",
     # the command line
     "sign": "",
-    "commands": "cases diagnostics elect explain files github pipeline report resources sarif schema sides text "
+    "testing": "cases diagnostics examine explain files junit model pipeline positions report verdicts wording",
+    "commands": "diagnostics elect explain files github pipeline report resources sarif schema sides text "
     "verify.report verify.verify",
     "cli": "",
 }
@@ -128,14 +133,14 @@ TABLES = {"bundle": BUNDLE, "compiler": COMPILER}
 # What each package may import of the others and of what is installed, and the exceptions by module.
 OUTSIDE = {
     "bundle": set[str](),
-    "compiler": {"bundle", "pydantic", "jinja2", "yaml"},
+    "compiler": {"bundle", "pydantic", "pydantic_core", "jinja2", "yaml"},
     "applier": {"bundle", "pyroute2", "nftables"},
 }
 EXCEPTIONS = {"compiler.cli": {"lab.cli", "applier.arguments", "applier.program"}}
 
 EDGES = {
     "bundle.directory", "bundle.disk", "bundle.signature", "compiler.files", "compiler.sign", "compiler.commands",
-    "compiler.cli", "compiler.resources", "compiler.sides",
+    "compiler.cli", "compiler.resources", "compiler.sides", "compiler.testing",
 }  # fmt: skip
 IMPURE_MODULES = {
     "builtins", "ctypes", "fileinput", "getpass", "glob", "importlib", "io", "locale", "logging",
