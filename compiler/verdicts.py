@@ -29,7 +29,7 @@ def results_text(results: Sequence[Result], lines: Lines) -> str:
     """Returns what failed and why, then the counts."""
     failed = [result for result in results if not result.passed]
     packets = sum(result.packets for result in results)
-    sent = f"; {packets} packets sent" if packets else ""
+    sent = f"; {counted(packets, 'packet')} sent" if packets else ""
     counts = f"{len(results) - len(failed)} passed, {len(failed)} failed{sent}\n"
     return "".join(f"FAILED {heading(result, lines)}\n{body(result, lines)}" for result in failed) + counts
 
