@@ -411,7 +411,7 @@ def _general(fate: Fate, assertion: Assertion) -> Fate:
     asked = not assertion.wanted.keys().isdisjoint(("node", "nodes"))
     if not assertion.never:
         asked = asked and fate.verdict in assertion.wanted["verdict"]
-    return fate if asked or fate.verdict == "egress" else replace(fate, node=None)
+    return fate if asked or assertion.single or fate.verdict == "egress" else replace(fate, node=None)
 
 
 def _add(found: dict[object, _Found], cell: Cell, fate: Fate, reason: str, place: Place | None) -> None:
