@@ -256,7 +256,12 @@ class Examiner:
         self, assertion: Assertion, workloads: Iterable[WorkloadReport]
     ) -> Iterator[tuple[Group, list[tuple[int, int]]]]:
         """Groups the workloads of an assertion, and says with which destinations of their family it is concerned."""
-        by_node = not assertion.wanted.keys().isdisjoint(("node", "nodes"))
+        wanted = frozenset((*assertion.wanted.get("node", ()), *assertion.wanted.get("nodes", ())))
+
+        def by_node(node: str) -> str:
+            # What must never be met is only met at these nodes; a case tells of each where it fails.
+            return node if wanted and (node in wanted or not assertion.never) else ""
+
         workloads = tuple(workloads)
         for family in Family:
             ranges = _ranges(assertion, family)
@@ -267,7 +272,7 @@ class Examiner:
                 if _has(item, family, assertion.source):
                     table = self._outcomes.table(item, family)
                     home = item.node in self._account.cluster.nodes
-                    key = (id(table), item.policies, item.node if by_node else "", home)
+                    key = (id(table), item.policies, by_node(item.node), home)
                     found.setdefault(key, []).append(item)
             for members in found.values():
                 yield Group(tuple(members), family, self._decided(members[0], family)), ranges
