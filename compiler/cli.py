@@ -31,6 +31,16 @@ def make() -> Parser:
         "Compiles EgressGateway and EgressGatewayPolicy into nftables, policy routing and virtual IPs."
     )
 
+    _add_making(commands)
+    _add_asking(commands)
+    _add_reviewing(commands)
+    _add_others(commands)
+    add_parsers(commands)
+    lab_cli.add_parser(commands).set_defaults(command="lab.cli:main")
+    return parser
+
+
+def _add_making(commands: "Commands") -> None:
     compile_ = add_command(
         commands,
         "compile",
@@ -62,6 +72,8 @@ def make() -> Parser:
     _choices(check)
     _format(check, "json", "sarif", "github")
 
+
+def _add_asking(commands: "Commands") -> None:
     explain = add_command(
         commands,
         "explain",
@@ -96,14 +108,29 @@ def make() -> Parser:
     test = add_command(
         commands,
         "test",
-        "run cases (from, to, expected fate) on inputs",
-        "compiler.commands:test",
-        examples=(("egressc test egress/ cluster.yaml cases.yaml", "run the cases of a file"),),
+        "hold cases against inputs: what must be, and what must never be",
+        "compiler.testing:main",
+        examples=(
+            ("egressc test egress/ cluster.yaml cases.yaml", "run the cases of a file"),
+            ("egressc test egress/ cluster.yaml cases.yaml --junit junit.xml", "and write what pipelines show"),
+        ),
         statuses={1: "a case failed"},
     )
-    test.add_argument("inputs", metavar="FILE", nargs="+", help="inputs and, recognised by their list `cases`, cases")
-    _format(test, "json")
+    test.add_argument(
+        "inputs", metavar="FILE", nargs="+", help="inputs and, known by their lists `cases` or `never`, files of cases"
+    )
+    test.add_argument("--junit", metavar="FILE", type=Path, help="write JUnit XML to a file, whatever the format")
+    test.add_argument(
+        "--lab",
+        dest="command",
+        action="store_const",
+        const="lab.cases:main",
+        help="send packets too, in a cluster of network namespaces; needs root, or user namespaces",
+    )
+    _format(test, "json", "junit")
 
+
+def _add_reviewing(commands: "Commands") -> None:
     diff = add_command(
         commands,
         "diff",
@@ -159,18 +186,6 @@ def make() -> Parser:
     _suppositions(simulate)
     _format(simulate, "markdown", "json")
 
-    schema = add_command(
-        commands,
-        "schema",
-        "print a schema, or the names of all",
-        "compiler.commands:schema",
-        examples=(
-            ("egressc schema", "list what there is"),
-            ("egressc schema crd-egressgateway", "print a CustomResourceDefinition, for kubectl apply"),
-        ),
-    )
-    schema.add_argument("name", metavar="NAME", nargs="?", help="one of the names; without it they are listed")
-
     graph = add_command(
         commands,
         "graph",
@@ -201,6 +216,20 @@ def make() -> Parser:
     )
     _one_side(page, "; after a bundle, the inputs that it was made of, whose findings the page shows")
     page.add_argument("-o", "--output", metavar="FILE", required=True, help="where the HTML goes; - is stdout")
+
+
+def _add_others(commands: "Commands") -> None:
+    schema = add_command(
+        commands,
+        "schema",
+        "print a schema, or the names of all",
+        "compiler.commands:schema",
+        examples=(
+            ("egressc schema", "list what there is"),
+            ("egressc schema crd-egressgateway", "print a CustomResourceDefinition, for kubectl apply"),
+        ),
+    )
+    schema.add_argument("name", metavar="NAME", nargs="?", help="one of the names; without it they are listed")
 
     sign = add_command(
         commands,
@@ -236,10 +265,6 @@ def make() -> Parser:
         ),
     )
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")
-
-    add_parsers(commands)
-    lab_cli.add_parser(commands).set_defaults(command="lab.cli:main")
-    return parser
 
 
 def add_command(  # noqa: PLR0913  # as the one of `program`

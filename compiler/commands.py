@@ -8,15 +8,15 @@ from typing import Final
 
 from bundle.directory import GATEWAYS, open_bundle
 from bundle.model import Gateways
-from bundle.text import json_text, printable_lines
-from compiler import cases, report
+from bundle.text import printable_lines
+from compiler import report
 from compiler.console import Console
 from compiler.diagnostics import Diagnostic, Severity
 from compiler.elect import NOTHING_EARLIER, Earlier
 from compiler.explain import Explainer, ExplainError
-from compiler.files import OutputError, read_sources, write_bundle
+from compiler.files import OutputError, write_bundle
 from compiler.github import findings_github
-from compiler.pipeline import Compiled, Reading, account_for, compile_cluster, read_cluster, sort, understand
+from compiler.pipeline import Compiled, Reading, account_for, compile_cluster, read_cluster, sort
 from compiler.resources import resource
 from compiler.sarif import findings_sarif
 from compiler.schema import ENTRIES
@@ -137,33 +137,6 @@ def verify(arguments: argparse.Namespace) -> int:
     return FAILED if verdict.failures else OK
 
 
-def test(arguments: argparse.Namespace) -> int:
-    """`egressc test`."""
-    console = Console.of(arguments)
-    sources, findings = read_sources(arguments.inputs)
-    found, rest, faults = cases.split(sources)
-    findings += faults
-    if findings:
-        _print_findings(findings, sources, console)
-        return BAD_INPUT
-    if len(rest) == len(sources):
-        return _fail("no file with a list `cases` among the arguments")
-    with console.working() as progress:
-        reading = understand({name: sources[name] for name in rest}, progress=progress)
-    _tell_what_was_read(reading, console)
-    compiled = _compile(reading, NOTHING_EARLIER, console, silent_if_good=True)
-    if compiled.files is None:
-        return BAD_INPUT
-    results = cases.run(found, Explainer.of(compiled.files))
-    if arguments.format == "json":
-        sys.stdout.write(json_text([result.as_json() for result in results]))
-    else:
-        sys.stdout.write("".join(result.text() for result in results if not result.passed))
-        failed = sum(not result.passed for result in results)
-        sys.stdout.write(f"{len(results) - failed} passed, {failed} failed\n")
-    return OK if all(result.passed for result in results) else FAILED
-
-
 def schema(arguments: argparse.Namespace) -> int:
     """`egressc schema`."""
     if arguments.name is None:
@@ -215,23 +188,15 @@ def _useless(arguments: argparse.Namespace, reading: Reading) -> bool:
     return bool(arguments.rebalance and reading.cluster and reading.cluster.config.election != "balanced")
 
 
-def _compile(
-    reading: Reading,
-    earlier: Earlier,
-    console: Console,
-    *,
-    keep_going: bool = False,
-    silent_if_good: bool = False,
-) -> Compiled:
+def _compile(reading: Reading, earlier: Earlier, console: Console, *, keep_going: bool = False) -> Compiled:
     compiled = Compiled(None, ())
     if reading.cluster is not None:
         with console.working() as progress:
             compiled = compile_cluster(reading.cluster, earlier, keep_going=keep_going, progress=progress)
     findings = sort(reading.findings + compiled.findings + _of_draft(reading))
-    if compiled.files is None or not silent_if_good:
-        _print_findings(findings, reading.sources, console)
-        if reading.passed_over:
-            console.note(f"passed over {reading.passed_over} objects of kinds that egressc does not read")
+    _print_findings(findings, reading.sources, console)
+    if reading.passed_over:
+        console.note(f"passed over {reading.passed_over} objects of kinds that egressc does not read")
     return compiled
 
 

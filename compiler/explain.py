@@ -96,6 +96,10 @@ class Explainer:
         self._workloads = bundle.decode(Workloads, WORKLOADS).workloads
         self._policies = {policy.name: policy for policy in bundle.decode(Policies, POLICIES).policies}
         self._gateways = {item.name: item for item in bundle.decode(Gateways, GATEWAYS).gateways}
+        self._holders: dict[str, WorkloadReport] = {}
+        for workload in self._workloads:
+            for text in workload.addresses:
+                self._holders.setdefault(text, workload)
         self._check_references()
 
     @classmethod
@@ -151,6 +155,7 @@ class Explainer:
             raise ExplainError(
                 f"the bundle contradicts itself: traffic leaves by gateway {gateway}, which is not there"
             )
+        active = self._gateways.get(policy.gateway) if policy else None
         return Fate(
             workload=_name(workload),
             source=address,
@@ -158,7 +163,13 @@ class Explainer:
             policy=policy.name if policy else None,
             cidr=str(prefix) if prefix else None,
             gateway=gateway,
-            reason=self._reason(workload, trace, policy, prefix, excluded, in_cluster),
+            reason=why(
+                workload,
+                (policy, str(prefix), excluded) if policy else None,
+                in_cluster=in_cluster,
+                dropped=(trace.chain or "routing") if trace.verdict == "drop" else "",
+                master=active.active_node_name if active else None,
+            ),
             trace=trace,
         )
 
@@ -181,7 +192,7 @@ class Explainer:
             raise ExplainError(f"--from: {source!r} is neither NAMESPACE/NAME nor an IP address") from None
         if address.version != to.version:
             raise ExplainError(f"--from is IPv{address.version} and --to is IPv{to.version}; give two of one family")
-        holder = next((item for item in self._workloads if str(address) in item.addresses), None)
+        holder = self._holders.get(str(address))
         if holder is None:
             raise ExplainError(f"--from: no workload of the bundle has the address {address}")
         return holder, address
@@ -197,29 +208,39 @@ class Explainer:
                         best = (policy, network, excluded)
         return best
 
-    def _reason(  # noqa: PLR0911, PLR0913, PLR0917  # one return a case
-        self,
-        workload: WorkloadReport,
-        trace: Trace,
-        policy: PolicyReport | None,
-        prefix: Network | None,
-        excluded: bool,
-        in_cluster: bool,
-    ) -> str:
-        if in_cluster:
-            return "the destination lies inside the cluster, which is never redirected"
-        if trace.chain == _CONTESTED:
-            return "another workload has its source address too, and a policy sends one of the two to a gateway"
-        if not workload.policies:
-            return "no policy selects the workload"
-        if policy is None:
-            return "no policy that selects the workload has a CIDR that holds the destination"
-        if excluded:
-            return f"policy {policy.name} excludes {prefix}"
-        decides = f"policy {policy.name} sends {prefix} to gateway {policy.gateway}"
-        if trace.verdict == "drop":
-            return f"{decides}: {_REASONS.get(trace.chain, f'dropped in chain {trace.chain}')}"
-        return f"{decides}, whose active node is {self._gateways[policy.gateway].active_node_name}"
+
+def why(  # noqa: PLR0911  # one return a case
+    workload: WorkloadReport,
+    entry: tuple[PolicyReport, str, bool] | None,
+    *,
+    in_cluster: bool,
+    dropped: str,
+    master: str | None,
+) -> str:
+    """Returns why a packet meets its fate, in a sentence.
+
+    Args:
+        workload: Which sends it.
+        entry: The policy that decides, its CIDR, and whether that is excluded; None where none decides.
+        in_cluster: Whether the destination lies inside the cluster.
+        dropped: The chain that drops it, such as `drop_no_gateway`; empty where it is not dropped.
+        master: The active node of the policy's gateway.
+    """
+    if in_cluster:
+        return "the destination lies inside the cluster, which is never redirected"
+    if dropped == _CONTESTED:
+        return "another workload has its source address too, and a policy sends one of the two to a gateway"
+    if not workload.policies:
+        return "no policy selects the workload"
+    if entry is None:
+        return "no policy that selects the workload has a CIDR that holds the destination"
+    policy, cidr, excluded = entry
+    if excluded:
+        return f"policy {policy.name} excludes {cidr}"
+    decides = f"policy {policy.name} sends {cidr} to gateway {policy.gateway}"
+    if dropped:
+        return f"{decides}: {_REASONS.get(dropped, f'dropped in chain {dropped}')}"
+    return f"{decides}, whose active node is {master}"
 
 
 def _name(workload: WorkloadReport) -> str:

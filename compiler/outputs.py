@@ -97,27 +97,60 @@ class FateOutput(_FateNames):
     hops: list[HopOutput]
 
 
+class BreachOutput(TypedDict):
+    """Where a case does not hold, or what must never be is.
+
+    Attributes:
+        workloads: How many workloads' packets it is about.
+        examples: The first of them, as NAMESPACE/NAME.
+        destinations: All destinations of which it is true, as the fewest CIDRs.
+        actual: What becomes of these packets; the verdict is `error` where nothing can be said.
+        reason: Why, in a sentence.
+        file: Where the entry of the policy that decides is written; empty where none does.
+        line: From 1; 0 where there is none.
+    """
+
+    workloads: int
+    examples: list[str]
+    destinations: list[str]
+    actual: Mapping[str, str | None]
+    reason: str
+    file: str
+    line: int
+
+
 _CaseNames = TypedDict("_CaseNames", {"from": str, "pass": bool})
 
 
 class CaseOutput(_CaseNames):
-    """`egressc test --format json` prints a list of these, one a case.
+    """`egressc test --format json` prints a list of these, one an entry of `cases` or `never`.
 
     Attributes:
-        name: The case's name, or its ends where it has none.
+        kind: Which of the two.
+        name: The entry's name, or what it asserts where it has none.
         file: The file that it stands in.
-        from: As the case gives it.
-        to: As the case gives it.
-        expected: The fields of `expect` that were given.
-        actual: Those fields as they are, and the reason; the verdict is `error` when the case cannot be asked.
-        pass: Whether every expected field is as expected.
+        line: Where it begins, from 1.
+        from: The workloads, for people.
+        to: The destinations, for people.
+        expected: The fields of `expect` that were given, or those that must never be; of several values, with ` or `.
+        actual: What becomes of the first packet that fails, else of the first one, and the reason; the verdict is
+            `error` when the entry cannot be asked. Empty where nothing does what must never be.
+        workloads: How many workloads it is about.
+        breaches: Where it does not hold.
+        packets: Packets sent in the lab for it, 0 without `--lab`.
+        pass: Whether it holds.
     """
 
+    kind: Literal["case", "never"]
     name: str
     file: str
+    line: int
     to: str
     expected: Mapping[str, str]
     actual: Mapping[str, str | None]
+    workloads: int
+    breaches: list[BreachOutput]
+    packets: int
 
 
 _PacketSource = TypedDict("_PacketSource", {"from": str})

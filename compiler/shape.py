@@ -31,6 +31,8 @@ _WANTED = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
+    "text_or_list": "a text or a list of texts",
+    "text_or_mapping": "a text or a mapping",
 }
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Literal
 
-from bundle.directory import Bundle, NodePart
+from bundle.directory import ROUTING, Bundle, NodePart, node_path
+from bundle.model import Routing
 from compiler.evaluate import Evaluator, Packet, Result, Step
 from compiler.model import Address
 
@@ -145,10 +146,11 @@ class Tracer:
 
     def _owner(self, address: Address) -> str:
         if self._by_address is None:
+            # Not all of a node's part: of thousands of nodes a few are ever on a packet's way.
             self._by_address = {
                 ip_address(text): name
                 for name in self._bundle.manifest.nodes
-                for text in self._node(name)[0].routing.internal_ips
+                for text in self._bundle.decode(Routing, node_path(name, ROUTING)).internal_ips
             }
         if address not in self._by_address:
             raise TraceError(f"next hop {address} is no node of the bundle")

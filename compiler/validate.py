@@ -186,22 +186,19 @@ def _selector(entry: egress.PolicySelector, place: Place, findings: Findings) ->
         message = "needs a podSelector or a namespaceSelector; write podSelector: {} for every workload"
         findings.error("EG211", place, message)
     return Selector(
-        pod=_requirements(entry.pod_selector, place.at("podSelector"), findings),
-        namespace=_requirements(entry.namespace_selector, place.at("namespaceSelector"), findings),
+        pod=read_requirements(entry.pod_selector, place.at("podSelector"), findings),
+        namespace=read_requirements(entry.namespace_selector, place.at("namespaceSelector"), findings),
         place=place,
     )
 
 
-def _requirements(
+def read_requirements(
     selector: egress.LabelSelector | None, place: Place, findings: Findings
 ) -> tuple[Requirement, ...] | None:
+    """Returns what a label selector requires, None where there is none."""
     if selector is None:
         return None
-    made = []
-    for key, value in sorted(selector.match_labels.items()):
-        at = place.at("matchLabels", key)
-        _check_label(_bare_key(key), value, at, findings)
-        made.append(Requirement(_bare_key(key), "In", (value,), at))
+    made = read_labels(selector.match_labels, place.at("matchLabels"), findings)
     for index, entry in enumerate(selector.match_expressions):
         at = place.at("matchExpressions", index)
         key = _bare_key(entry.key)
@@ -215,6 +212,16 @@ def _requirements(
             findings.error("EG210", at.at("values"), f"operator {entry.operator} takes no values; leave them out")
         made.append(Requirement(key, entry.operator, tuple(entry.values), at))
     return tuple(made)
+
+
+def read_labels(labels: Mapping[str, str], place: Place, findings: Findings) -> list[Requirement]:
+    """Returns what a mapping of labels requires: all of them."""
+    made = []
+    for key, value in sorted(labels.items()):
+        at = place.at(key)
+        _check_label(_bare_key(key), value, at, findings)
+        made.append(Requirement(_bare_key(key), "In", (value,), at))
+    return made
 
 
 def _bare_key(key: str) -> str:

@@ -306,9 +306,9 @@ def test_cases_that_fail_say_what_was_expected(tmp_path: Path, capsys: pytest.Ca
     status = main(["test", path, INPUT])
 
     expected = (
-        f"FAILED {path} cases[1]: default/backend-1 to 203.0.113.10\n"
+        f"FAILED {path}:8 cases[1]: default/backend-1 to 203.0.113.10\n"
         "  verdict: expected drop, is egress\n"
-        f"  because: {FATE['reason']}\n"
+        f"  because: {FATE['reason']} ({INPUT}/egress.yaml:31)\n"
         "1 passed, 1 failed\n"
     )
     assert (1, expected) == (status, capsys.readouterr().out)
@@ -318,7 +318,7 @@ def test_a_case_that_cannot_be_asked_fails_with_the_reason(tmp_path: Path, capsy
     status = main(["test", INPUT, cases(tmp_path / "cases.yaml", UNKNOWN)])
 
     assert status == 1
-    assert "the bundle has no workload default/nobody" in capsys.readouterr().out
+    assert "there is no workload default/nobody; did you mean default/" in capsys.readouterr().out
 
 
 def test_cases_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -327,18 +327,35 @@ def test_cases_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     status = main(["test", INPUT, path, "--format", "json"])
 
     first = {
+        "kind": "case",
         "name": "goes out",
         "file": path,
+        "line": 2,
         "from": "default/backend-1",
         "to": "203.0.113.10",
         "expected": PASSES["expect"],
         "actual": FATE,
+        "workloads": 1,
+        "breaches": [],
+        "packets": 0,
         "pass": True,
     }
     second = {
         **first,
         "name": "default/backend-1 to 203.0.113.10",
+        "line": 8,
         "expected": {"verdict": "drop"},
+        "breaches": [
+            {
+                "workloads": 1,
+                "examples": ["default/backend-1"],
+                "destinations": ["203.0.113.10/32"],
+                "actual": {key: value for key, value in FATE.items() if key != "reason"},
+                "reason": FATE["reason"],
+                "file": f"{INPUT}/egress.yaml",
+                "line": 31,
+            }
+        ],
         "pass": False,
     }
     assert (1, [first, second]) == (status, json.loads(capsys.readouterr().out))
@@ -366,7 +383,7 @@ def test_a_bad_file_of_cases_is_refused(
 def test_cases_without_a_file_of_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["test", INPUT]) == 2
 
-    assert capsys.readouterr().err == "egressc: no file with a list `cases` among the arguments\n"
+    assert capsys.readouterr().err == "egressc: no file with a list `cases` or `never` among the arguments\n"
 
 
 def test_cases_on_a_broken_input(tmp_path: Path, broken: Path, capsys: pytest.CaptureFixture[str]) -> None:

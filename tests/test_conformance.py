@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 from conftest import CONFORMANCE
+from examined import failures_of
 
-from compiler import cases
-from compiler.explain import Explainer
-from compiler.pipeline import compile_cluster, read_cluster
+from compiler.pipeline import read_cluster
 
 INPUTS = sorted(CONFORMANCE.glob("*.input.yaml"))
 
@@ -16,15 +15,9 @@ INPUTS = sorted(CONFORMANCE.glob("*.input.yaml"))
 def test_conformance(path: Path) -> None:
     reading = read_cluster([str(path)])
     assert reading.cluster is not None, reading.findings
-    result = compile_cluster(reading.cluster)
-    assert result.files is not None, result.findings
-    name = str(path).replace(".input.", ".cases.")
-    found, _, findings = cases.split({name: Path(name).read_bytes()})
-    assert findings == ()
+    cases = Path(str(path).replace(".input.", ".cases.")).read_bytes()
 
-    failed = [item.text() for item in cases.run(found, Explainer.of(result.files)) if not item.passed]
-
-    assert failed == []
+    assert failures_of(reading.cluster, cases) == ""
 
 
 def test_there_are_conformance_cases() -> None:

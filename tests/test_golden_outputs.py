@@ -54,6 +54,10 @@ RUNS = {
     "sweep.json": ("simulate after cluster.yaml --all-single-failures --format json", 1),
     "test.txt": ("test after cluster.yaml cases.yaml", 1),
     "test.json": ("test after cluster.yaml cases.yaml --format json", 1),
+    "test.junit.xml": ("test after cluster.yaml cases.yaml --format junit", 1),
+    "never.txt": ("test after cluster.yaml never.yaml", 1),
+    "never.json": ("test after cluster.yaml never.yaml --format json", 1),
+    "never.junit.xml": ("test after cluster.yaml never.yaml cases.yaml --format junit", 1),
     "verify.txt": ("verify new after cluster.yaml", 0),
     "verify.json": ("verify new after cluster.yaml --format json", 0),
 }

@@ -58,12 +58,12 @@ COMPILER = {
     "inputs.base": "inputs.constraints",
     "inputs.egress": "inputs.base inputs.constraints patterns",
     "inputs.kubernetes": "inputs.base",
-    "inputs.cases": "inputs.base",
+    "inputs.cases": "inputs.base inputs.constraints inputs.egress",
     # what others may know of it and of what we write
     "schema.classes": "",
     "schema.models": "inputs.base inputs.constraints",
     "schema.crd": "inputs.egress schema.models",
-    "schema.reference": "inputs.base inputs.cases inputs.egress inputs.kubernetes schema.models",
+    "schema.reference": "inputs.base inputs.constraints inputs.cases inputs.egress inputs.kubernetes schema.models",
     "schema": "inputs.cases inputs.egress outputs schema.classes schema.crd schema.models schema.reference "
     "simulate.outputs",
     # the stages
@@ -117,7 +117,11 @@ COMPILER = {
     "sides": "account diagnostics elect files model pipeline progress report verify.verify",
     "destinations": "model",
     "wording": "outcomes",
-    "cases": "diagnostics explain inputs.cases load outputs shape source",
+    "cases": "diagnostics findings inputs.cases load model selectors shape source text validate",
+    "selection": "cases hints model selectors text",
+    "examine": "account cases destinations diagnostics explain intervals model outcomes selection text",
+    "verdicts": "cases diagnostics examine outputs text",
+    "junit": "examine verdicts",
     "sarif": "diagnostics report source",
     "github": "diagnostics report source",
     # pictures of a bundle
@@ -152,7 +156,8 @@ COMPILER = {
     # the command line
     "console": "progress",
     "sign": "",
-    "commands": "cases console diagnostics elect explain files github pipeline report resources sarif schema sides "
+    "testing": "cases console diagnostics examine explain files junit model pipeline positions report verdicts",
+    "commands": "console diagnostics elect explain files github pipeline report resources sarif schema sides "
     "text verify.report verify.verify",
     "cli": "gates",
     # what is made of it
@@ -180,7 +185,7 @@ TABLES = {"bundle": BUNDLE, "compiler": COMPILER}
 # What each package may import of the others and of what is installed, and the exceptions by module.
 OUTSIDE = {
     "bundle": set[str](),
-    "compiler": {"bundle", "pydantic", "jinja2", "yaml"},
+    "compiler": {"bundle", "pydantic", "pydantic_core", "jinja2", "yaml"},
     "applier": {"bundle", "pyroute2", "nftables"},
 }
 EXCEPTIONS = {
@@ -195,6 +200,7 @@ EXCEPTIONS = {
 EDGES = {
     "bundle.directory", "bundle.disk", "bundle.signature", "compiler.console", "compiler.files", "compiler.sign",
     "compiler.commands", "compiler.cli", "compiler.completion", "compiler.resources", "compiler.sides",
+    "compiler.testing",
     "compiler.diff.command", "compiler.simulate.command", "compiler.graph.command", "compiler.page.command",
 }  # fmt: skip
 IMPURE_MODULES = {

@@ -6,18 +6,17 @@ import random
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
 import pytest
 from conftest import GOLDEN, GOLDEN_CASES
+from examined import assertions_of
 
 from applier.cli import run as apply_node
 from bundle.directory import open_bundle
-from compiler import cases
+from compiler.cases import Assertion
 from compiler.files import write_bundle
-from compiler.inputs.cases import CaseInput
 from compiler.model import Address, Cluster
 from compiler.pipeline import compile_cluster, read_cluster
 from lab import commands, state
@@ -65,16 +64,15 @@ def apply_all(name: str, bundle: Path) -> str:
     return out.getvalue()
 
 
-def packets_of(case: str) -> list[CaseInput]:
-    found, _, findings = cases.split({"packets": (GOLDEN / case / "packets.yaml").read_bytes()})
-    assert findings == ()
-    return [item.given for item in found]
+def packets_of(case: str) -> tuple[Assertion, ...]:
+    return assertions_of((GOLDEN / case / "packets.yaml").read_bytes())
 
 
-def address_of(cluster: Cluster, source: str, version: int) -> Address:
-    if "/" not in source:
-        return ip_address(source)
-    workload = next(item for item in cluster.workloads if item.key == source)
+def address_of(cluster: Cluster, packet: Assertion, version: int) -> Address:
+    assert packet.source is not None
+    if packet.source.address is not None:
+        return packet.source.address
+    workload = next(item for item in cluster.workloads if item.key == packet.source.workload)
     return next(address for address in workload.addresses.values() if address.version == version)
 
 
@@ -88,24 +86,25 @@ def workload_addresses(cluster: Cluster) -> set[str]:
     return {str(address) for workload in cluster.workloads for address in workload.addresses.values()}
 
 
-def check(name: str, cluster: Cluster, packet: CaseInput) -> None:
+def check(name: str, cluster: Cluster, packet: Assertion) -> None:
     """Sends one packet of a table and compares what outside saw with the verdict."""
     commands.clear_seen(name)
-    to = ip_address(packet.to)
-    own = str(address_of(cluster, packet.source, to.version))
+    (target,) = packet.targets
+    to = target.network_address
+    own = str(address_of(cluster, packet, to.version))
     source = next(item.key for item in cluster.workloads if own in map(str, item.addresses.values()))
-    expected = packet.expect
+    (verdict,) = packet.wanted["verdict"]
     inside = to.is_multicast or to.is_link_local or any(to in network for network in cluster.cluster_ranges)
     inside = inside or str(to) in node_addresses(cluster)
-    timeout = 2.0 if expected.verdict == "egress" else SHORT
-    answer = None if to.is_multicast or to.is_link_local else commands.request(name, source, packet.to, timeout=timeout)
-    arrived = [item for item in commands.seen(name) if item.destination == packet.to]
+    timeout = 2.0 if verdict == "egress" else SHORT
+    answer = None if to.is_multicast or to.is_link_local else commands.request(name, source, str(to), timeout=timeout)
+    arrived = [item for item in commands.seen(name) if item.destination == str(to)]
 
-    if expected.verdict == "egress":
-        gateway_addresses = node_addresses(cluster) if expected.source_ip is None else {expected.source_ip}
+    if verdict == "egress":
+        gateway_addresses = set(packet.wanted.get("sourceIP", ())) or node_addresses(cluster)
         assert answer in gateway_addresses
         assert {item.source for item in arrived} == {answer}
-    elif expected.verdict == "drop":
+    elif verdict == "drop":
         assert (answer, arrived) == (None, [])
     elif inside:  # untouched: what becomes of it is the node's and the CNI's affair
         assert {item.source for item in arrived} <= {own} | node_addresses(cluster)
@@ -137,7 +136,7 @@ def test_the_masquerade_of_the_cni_does_not_come_between(case: str, masquerade: 
     with lab_of(case, masquerade) as (name, cluster):
         apply_all(name, bundle_of(case, tmp_path))
         for packet in packets_of(case):
-            if packet.expect.verdict == "egress":
+            if packet.wanted["verdict"] == ("egress",):
                 check(name, cluster, packet)
 
 

@@ -52,6 +52,11 @@ class Shown:
     model: type[BaseModel]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OrText:
+    """The field's value may be written as one text instead; the model's own validator says what it is short for."""
+
+
 def _text(text: Text, message: str) -> Rule:
     return Rule(text.cel(), message, text.schema())
 

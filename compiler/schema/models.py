@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from compiler.inputs.base import Model
-from compiler.inputs.constraints import ApiServer, Keywords, Rule, Shown
+from compiler.inputs.constraints import ApiServer, Keywords, OrText, Rule, Shown
 
 Schema = dict[str, Any]
 """A JSON Schema; the one place where a value is whatever JSON allows."""
@@ -102,7 +102,8 @@ def _value(kind: Any, annotations: Iterable[Any], reader: Reader) -> Schema:  # 
     for item in annotations:
         if isinstance(item, Keywords) or (isinstance(item, ApiServer) and reader == "api-server"):
             schema.update(item.words)
-    return _ruled(schema, [item for item in annotations if isinstance(item, Rule)], reader)
+    schema = _ruled(schema, [item for item in annotations if isinstance(item, Rule)], reader)
+    return {"anyOf": [{"type": "string"}, schema]} if any(isinstance(item, OrText) for item in annotations) else schema
 
 
 def _type(kind: Any, reader: Reader) -> Schema:  # noqa: ANN401  # a type hint

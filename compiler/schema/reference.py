@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from compiler.inputs import cases, egress, kubernetes
 from compiler.inputs.base import Metadata
+from compiler.inputs.constraints import OrText
 from compiler.schema.models import about, bare, written_name
 
 _HEAD: Final = """# Reference of inputs
@@ -49,7 +50,7 @@ def reference() -> str:
 
 def _table(model: type[BaseModel]) -> str:
     rows = "".join(
-        f"| `{path}` | {_type(field.annotation)} | {_default(field)} | {field.description} |\n"
+        f"| `{path}` | {_kind(field)} | {_default(field)} | {field.description} |\n"
         for path, field in _fields(model, "")
     )
     return f"| field | type | default | meaning |\n|---|---|---|---|\n{rows}"
@@ -64,6 +65,11 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInf
             kind, path = bare(typing.get_args(kind)[0]), f"{path}[]"
         if isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Metadata:
             yield from _fields(kind, f"{path}.")
+
+
+def _kind(field: FieldInfo) -> str:
+    short = "text or " if any(isinstance(item, OrText) for item in field.metadata) else ""
+    return short + _type(field.annotation)
 
 
 def _type(kind: Any) -> str:  # noqa: ANN401  # a type hint

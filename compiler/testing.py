@@ -1,0 +1,145 @@
+"""`egressc test`: cases held against inputs, and what came of them in the form that was asked for."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bundle.text import printable_lines
+from compiler import report
+from compiler.cases import Assertion, split
+from compiler.console import Console
+from compiler.diagnostics import Diagnostic, Place, Severity, has_errors
+from compiler.examine import Examiner, Result
+from compiler.explain import Explainer
+from compiler.files import Sources, read_sources
+from compiler.junit import results_junit
+from compiler.model import Cluster
+from compiler.pipeline import compile_cluster, sort, understand
+from compiler.positions import find_positions
+from compiler.verdicts import Lines, places, results_json, results_text
+
+OK: Final = 0
+FAILED: Final = 1
+BAD_INPUT: Final = 2
+
+_FORMS: Final = {"json": results_json, "junit": results_junit}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Inputs that compile, and the cases to hold against them.
+
+    Attributes:
+        cluster: The inputs as they were understood.
+        files: The bundle made of them.
+        examiner: Ready to be asked about it.
+        assertions: In the order of the files.
+        sources: The text of inputs and cases.
+    """
+
+    cluster: Cluster
+    files: Mapping[str, bytes]
+    examiner: Examiner
+    assertions: tuple[Assertion, ...]
+    sources: Sources
+
+    def examine(self) -> tuple[Result, ...]:
+        """Proves or refutes every assertion."""
+        return tuple(self.examiner.examine(assertion) for assertion in self.assertions)
+
+
+class CasesError(Exception):
+    """There is nothing to test; what is wrong was said."""
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """`egressc test`."""
+    return run(arguments, Prepared.examine)
+
+
+def run(arguments: argparse.Namespace, examine: Callable[[Prepared], Iterable[Result]]) -> int:
+    """Reads, examines, prints.
+
+    Args:
+        arguments: Of `egressc test`.
+        examine: What to do with the cases.
+
+    Returns:
+        The exit status.
+    """
+    console = Console.of(arguments)
+    try:
+        prepared = prepare(arguments.inputs, console)
+    except CasesError:
+        return BAD_INPUT
+    results = tuple(examine(prepared))
+    lines = _lines(results, prepared.sources)
+    if arguments.junit is not None:
+        try:
+            arguments.junit.write_text(results_junit(results, lines), encoding="utf-8")
+        except OSError as fault:
+            return _fail(f"{arguments.junit}: cannot be written: {fault.strerror}")
+    if arguments.format == "text":
+        sys.stdout.write(results_text(results, lines, console.out))
+    else:
+        sys.stdout.write(_FORMS[arguments.format](results, lines))
+    return OK if all(result.passed for result in results) else FAILED
+
+
+def prepare(inputs: Iterable[str], console: Console) -> Prepared:
+    """Reads inputs and cases, and compiles the inputs.
+
+    Args:
+        inputs: Files, directories or standard input, the files of cases among them.
+        console: Where to say what is wrong.
+
+    Raises:
+        CasesError: Something is wrong with them.
+    """
+    sources, findings = read_sources(tuple(inputs))
+    assertions, rest, faults = split(sources)
+    findings += faults
+    _print(findings, sources, console)
+    if has_errors(findings):
+        raise CasesError
+    if len(rest) == len(sources):
+        _fail("no file with a list `cases` or `never` among the arguments")
+        raise CasesError
+    with console.working() as progress:
+        reading = understand({name: sources[name] for name in rest}, progress=progress)
+    if reading.cluster is None:
+        draft = compile_cluster(reading.draft).findings if reading.draft is not None else ()
+        _print(sort(reading.findings + draft), sources, console)
+        raise CasesError
+    with console.working() as progress:
+        compiled = compile_cluster(reading.cluster, progress=progress)
+    if compiled.files is None or compiled.account is None:
+        _print(sort(reading.findings + compiled.findings), sources, console)
+        raise CasesError
+    examiner = Examiner(reading.cluster, compiled.account, Explainer.of(compiled.files))
+    return Prepared(reading.cluster, compiled.files, examiner, assertions, sources)
+
+
+def _lines(results: Iterable[Result], sources: Sources) -> Lines:
+    by_file: dict[str, list[Place]] = {}
+    for place in dict.fromkeys(places(results)):
+        by_file.setdefault(place.file, []).append(place)
+    found: dict[Place, int] = {}
+    for name, wanted in by_file.items():
+        positions = find_positions(sources[name].decode("utf-8-sig", errors="replace"), wanted)
+        found.update((place, position.line) for place, position in positions.items())
+    return found
+
+
+def _print(findings: tuple[Diagnostic, ...], sources: Sources, console: Console) -> None:
+    shown = tuple(item for item in findings if item.severity is Severity.ERROR or not console.quiet)
+    sys.stderr.write(report.findings_text(shown, sources, console.err))
+    if shown:
+        console.note(report.counts(shown))
+
+
+def _fail(text: str) -> int:
+    sys.stderr.write(f"egressc: {printable_lines(text)}\n")
+    return BAD_INPUT
