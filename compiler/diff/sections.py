@@ -18,6 +18,8 @@ _SIGNS: Final[dict[str, _Sign]] = {
     "dropped": "!", "new-dropped": "!", "new": "+", "covered": "+", "gone": "-", "bypassed": "-",
 }  # fmt: skip
 
+_LOSSES: Final = ("dropped", "new-dropped")
+
 _MOST_NAMES = 5
 _MOST_RANGES = 20
 _MOST_CIDRS = 10
@@ -61,6 +63,9 @@ def headline(difference: Difference) -> str:
     if not traffic.groups:
         return "no workload's traffic changes"
     changed = f"traffic of {traffic.changed:,} of {counted(traffic.total, 'workload')} changes"
+    dropped = {name for group in traffic.groups if group.kind in _LOSSES for name in group.workloads}
+    if dropped:
+        changed += f", that of {len(dropped):,} is dropped to some destinations"
     if traffic.breaking:
         changed += f"; open connections of {traffic.breaking:,} of them break"
     else:

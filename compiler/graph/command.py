@@ -54,6 +54,8 @@ def main(arguments: argparse.Namespace) -> int:
         if not console.quiet:
             sys.stderr.write(report.findings_text(side.findings, side.sources, console.err))
         write_output(content, arguments.output)
+        if arguments.output != "-":
+            console.note(f"wrote {arguments.output}")
     except SideError as fault:
         sys.stderr.write(fault.told(console.err))
         return _BAD_INPUT
