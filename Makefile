@@ -30,8 +30,8 @@ format: $(STAMP) ## Format the code.
 golden: $(STAMP) ## Write the golden files anew; read the diff and explain it in the commit.
 	$(RUN)/pytest tests/test_golden.py tests/test_golden_diagnostics.py tests/test_golden_outputs.py --snapshot-update
 
-schemas: $(STAMP) ## Write schemas/ and docs/reference.md anew; read the diff.
-	$(RUN)/python -c 'import pathlib, compiler.schema; [pathlib.Path(n).write_text(t) for n, t in compiler.schema.files().items()]'
+schemas: $(STAMP) ## Write schemas/, docs/reference.md, docs/cli.md and the man page anew; read the diff.
+	$(RUN)/python -c 'import pathlib, compiler.manual as m, compiler.schema as s; [pathlib.Path(n).write_text(t) for n, t in {**s.files(), **m.pages()}.items()]'
 
 fuzz: $(STAMP) ## Fuzz what reads inputs and bundles, SECONDS=900 in all; see tests/fuzz/.
 	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
@@ -41,8 +41,9 @@ proof: $(STAMP) ## Hold the compiler against its reference on 20,000 generated c
 	@$(RUN)/python tests/proof.py $(PROOF_ARGS)
 	@EGRESSC_EVERY_MUTANT=1 $(RUN)/pytest -q tests/test_verify.py -k harm
 
-bench: $(STAMP) ## Measure compile and verify at three sizes, up to 5,000 nodes and 50,000 workloads, and the applier.
+bench: $(STAMP) ## Measure compile, verify, diff and simulate at three sizes, up to 5,000 nodes and 50,000 workloads, and the applier.
 	@$(RUN)/python -m bench.verify
+	@$(RUN)/python -m bench.review
 	@$(RUN)/python -m bench.start
 	@.ci/as-root unshare -n $(RUN)/python -m bench.apply
 	@.ci/as-root unshare -n $(RUN)/python -m bench.conntrack

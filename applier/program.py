@@ -1,6 +1,5 @@
 """What stands around the commands of a program of ours: its parser, its streams, and how it ends.
 
-Exit status: 0 done, 1 a difference or a failed test, 2 bad usage or bad input, 3 a failed apply that was undone.
 Results go to standard output, everything else to standard error. A command is loaded only when it is the one.
 """
 
@@ -8,7 +7,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
@@ -23,25 +22,63 @@ _PIPE_CLOSED = 141  # 128 and SIGPIPE, when the command did not come to its end
 _INTERRUPTED = 130  # 128 and SIGINT, as a shell tells it
 
 if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  # argparse has no public name for it
+    Commands = argparse._SubParsersAction["Parser"]  # noqa: SLF001  # argparse has no public name for it
+
+Examples = Sequence[tuple[str, str]]
+"""What a person types, as a shell takes it, and what that does."""
+
+STATUSES = {
+    0: "done, and nothing differs",
+    1: "a difference was found, or a test or a proof failed",
+    2: "bad usage or bad input; nothing was changed",
+    3: "an apply failed, and the node was put back as it was",
+}
 
 
 class Parser(argparse.ArgumentParser):
-    """Shows arguments that it refuses without obeying what is in them."""
+    """A parser whose help ends with examples, and which shows what it refuses without obeying what is in it.
+
+    Attributes:
+        examples: For the help, and for all that is made from it.
+        statuses: What each exit status means.
+    """
+
+    examples: Examples = ()
+    statuses: Mapping[int, str] = {}
+
+    def format_help(self) -> str:
+        """Returns the help, with examples and exit statuses as they are written, whatever the width."""
+        parts = [super().format_help()]
+        if self.examples:
+            lines = (f"  {command}\n      {text}\n" for command, text in self.examples)
+            parts.append(f"examples:\n{''.join(lines)}")
+        if self.statuses:
+            lines = (f"  {status}  {text}\n" for status, text in self.statuses.items())
+            parts.append(f"exit status:\n{''.join(lines)}")
+        return "\n".join(parts)
 
     def error(self, message: str) -> NoReturn:
         """Prints what is wrong and exits."""
         super().error(printable(message))
 
 
-def make_parser(description: str) -> tuple[argparse.ArgumentParser, "Commands"]:
+def make_parser(description: str) -> tuple[Parser, "Commands"]:
     """Returns the parser of a program, and where its commands are added."""
-    parser: argparse.ArgumentParser = Parser(prog="egressc", description=description, allow_abbrev=False)
+    parser = Parser(prog="egressc", description=description, allow_abbrev=False)
+    parser.statuses = STATUSES
     parser.add_argument("--version", action="version", version=f"egressc {bundle.__version__}")
     return parser, parser.add_subparsers(metavar="COMMAND", required=True)
 
 
-def add_command(commands: "Commands", name: str, text: str, target: str) -> argparse.ArgumentParser:
+def add_command(  # noqa: PLR0913  # all that there is to say of a command
+    commands: "Commands",
+    name: str,
+    text: str,
+    target: str,
+    *,
+    examples: Examples = (),
+    statuses: Mapping[int, str] | None = None,
+) -> Parser:
     """Adds a command and returns its parser.
 
     Args:
@@ -50,9 +87,13 @@ def add_command(commands: "Commands", name: str, text: str, target: str) -> argp
         text: What it does, in one line.
         target: Module and function, as in `applier.cli:main`; it is given the parsed arguments and returns the exit
             status.
+        examples: One or two for its help.
+        statuses: What its exit statuses mean, but for 0 and 2, which mean the same for all.
     """
     parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
     parser.set_defaults(command=target)
+    parser.examples = examples
+    parser.statuses = dict(sorted({0: "done", 2: "bad usage or bad input", **(statuses or {})}.items()))
     return parser
 
 

@@ -32,6 +32,26 @@ def make_cluster(size: Size, seed: int = 0) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
+def changed_cluster(text: str) -> str:
+    """Returns a cluster of `make_cluster` after a change that every node's files and many workloads notice.
+
+    Two masters are cordoned, three virtual IPs become others, one policy in ten excludes a range more, and services get
+    another range.
+    """
+    document: Obj = json.loads(text)
+    virtual = [item for item in document["items"] if "virtualIPAddress" in item.get("spec", {}).get("sourceIP", {})]
+    for number, item in enumerate(virtual[:3], 1):
+        item["spec"]["sourceIP"]["virtualIPAddress"]["ip"] = str(_VIRTUAL + 0x10000 - number)
+    for item in document["items"]:
+        if item["kind"] == "EgressGatewayPolicy" and item["metadata"]["name"].endswith("0"):
+            item["spec"]["excludedCIDRs"].append("200.1.0.0/16")
+        if item["kind"] == "Node" and item["metadata"]["name"] in {"node-00000", "node-00001"}:
+            item["spec"]["unschedulable"] = True
+    services = {"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", **_meta("more")}
+    document["items"].append({**services, "spec": {"cidrs": ["10.10.0.0/16"]}})
+    return json.dumps(document)
+
+
 def _objects(size: Size, choose: random.Random) -> Iterator[Obj]:
     apps = max(size.policies, 1)
     groups = max(size.gateway_nodes // 3, 1)

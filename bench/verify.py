@@ -1,14 +1,12 @@
-"""How long `egressc compile` and `egressc verify` take, and how much memory, on a cluster of a given size."""
+"""How long `egressc compile`, `verify` and `simulate` take, and how much memory, on a cluster of a given size."""
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from bench.clusters import Size, make_cluster
+from bench.measure import measure
 
 SIZES = {
     "S": Size(nodes=10, workloads=200, policies=10, gateways=3, gateway_nodes=3),
@@ -30,24 +28,14 @@ def main() -> int:
             for command in (
                 ["compile", str(home / "cluster.json"), "-o", str(home / "bundle")],
                 ["verify", str(home / "bundle")],
+                ["simulate", str(home / "cluster.json"), "--all-single-failures", "--fail-on", "no-standby"],
             ):
-                seconds, mebibytes, status = _run(command)
+                run = measure(command)
                 counts = f"{size.nodes:6} {size.workloads:10} {size.policies:9}"
-                print(f"{name:5} {counts}  {command[0]:8} {seconds:8.1f} {mebibytes:6.0f}", flush=True)
-                if status:
-                    return status
+                print(f"{name:5} {counts}  {command[0]:8} {run.seconds:8.1f} {run.mebibytes:6.0f}", flush=True)
+                if run.status:
+                    return run.status
     return 0
-
-
-def _run(command: list[str]) -> tuple[float, float, int]:
-    """Runs a command; returns seconds of wall-clock time, its peak of memory, and its exit status."""
-    start = time.perf_counter()
-    script = "import sys; from compiler.cli import main; sys.exit(main(sys.argv[1:]))"
-    whole = [sys.executable, "-c", script, *command]
-    process = subprocess.Popen(whole, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603  # our own
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return time.perf_counter() - start, usage.ru_maxrss / 1024, process.returncode
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ In: cluster, resolved classes, elections. Out: the values of `gateways.json`, `p
 `cluster.json`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
 from bundle.model import Cluster as ClusterReport
@@ -28,7 +28,7 @@ from compiler.model import Cluster, Family, Node
 from compiler.peers import link_addresses
 from compiler.ranges import never_redirected
 from compiler.resolve import Resolved
-from compiler.suitability import Source, interface_of, why_none
+from compiler.suitability import Source, Suitability, interface_of, why_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,32 +51,61 @@ def give_account(cluster: Cluster, resolved: Resolved, elections: Mapping[str, E
     )
 
 
+def elected_again(
+    report: GatewayReport, order: tuple[str, ...], verdicts: Mapping[str, Suitability], changed: Collection[str]
+) -> GatewayReport:
+    """Returns what there is to tell of a gateway after some nodes became less suitable.
+
+    Args:
+        report: What there was to tell before.
+        order: Its suitable nodes, the master first.
+        verdicts: On every node of the cluster.
+        changed: The nodes whose verdict is another one; none became suitable.
+    """
+    nodes = {node: NodeReport(verdicts[node].suitable, verdicts[node].reasons) for node in changed}
+    return replace(
+        report,
+        active_node_name=order[0] if order else None,
+        standby_node_names=order[1:],
+        ready_nodes=len(order),
+        source_ips=_source_ips(order, verdicts),
+        nodes={**report.nodes, **nodes},
+        sources={node: source for node, source in report.sources.items() if verdicts[node].suitable},
+        conditions=(_condition(order, verdicts),),
+    )
+
+
 def _gateway(name: str, cluster: Cluster, resolved: Resolved, election: Election) -> GatewayReport:
     verdicts = resolved.suitability[name]
-    master = election.master
-    source = verdicts[master].source if master else None
-    if master:
-        message = f"{master} is the active node, {len(election.order) - 1} more stand by"
-        condition = Condition("Ready", "True", "ElectionSucceed", message)
-    else:
-        message = f"no node is suitable, so traffic is dropped ({why_none(verdicts)})"
-        condition = Condition("Ready", "False", "ElectionFailed", message)
     return GatewayReport(
         name=name,
         mode=election.gateway.mode.value,
-        active_node_name=master,
+        active_node_name=election.master,
         standby_node_names=election.order[1:],
         ready_nodes=len(election.order),
-        source_ips=SourceIPs(*(_address(source, family) for family in Family)),
+        source_ips=_source_ips(election.order, verdicts),
         nodes={node: NodeReport(verdict.suitable, verdict.reasons) for node, verdict in verdicts.items()},
         sources={node: _source(verdict.source) for node, verdict in verdicts.items() if verdict.source},
         link_addresses={
             node: tuple(map(str, addresses))
             for node, addresses in link_addresses(election.gateway, cluster.nodes, verdicts).items()
         },
-        conditions=(condition,),
+        conditions=(_condition(election.order, verdicts),),
         policies=tuple(sorted(policy.name for policy in cluster.policies if policy.gateway == name)),
     )
+
+
+def _condition(order: tuple[str, ...], verdicts: Mapping[str, Suitability]) -> Condition:
+    if order:
+        message = f"{order[0]} is the active node, {len(order) - 1} more stand by"
+        return Condition("Ready", "True", "ElectionSucceed", message)
+    message = f"no node is suitable, so traffic is dropped ({why_none(verdicts)})"
+    return Condition("Ready", "False", "ElectionFailed", message)
+
+
+def _source_ips(order: tuple[str, ...], verdicts: Mapping[str, Suitability]) -> SourceIPs:
+    source = verdicts[order[0]].source if order else None
+    return SourceIPs(*(_address(source, family) for family in Family))
 
 
 def _address(source: Source | None, family: Family) -> str | None:

@@ -10,6 +10,7 @@ from bundle.directory import GATEWAYS, open_bundle
 from bundle.model import Gateways
 from bundle.text import printable_lines
 from compiler import report
+from compiler.console import Console
 from compiler.diagnostics import Diagnostic, Severity
 from compiler.elect import NOTHING_EARLIER, Earlier
 from compiler.explain import Explainer, ExplainError
@@ -31,7 +32,6 @@ BAD_INPUT: Final = 2
 _NEEDS_BALANCED: Final = "--rebalance needs spec.election.algorithm: balanced in an EgressCompilerConfig"
 
 _FORMS: Final = {
-    "text": report.findings_text,
     "json": report.findings_json,
     "sarif": findings_sarif,
     "github": findings_github,
@@ -40,54 +40,71 @@ _FORMS: Final = {
 
 def compile_inputs(arguments: argparse.Namespace) -> int:
     """`egressc compile`."""
+    console = Console.of(arguments)
     try:
-        earlier = _earlier(arguments, arguments.output)
+        earlier = _earlier(arguments, arguments.output, console)
     except _UsageError as fault:
         return _fail(str(fault))
-    reading = read_cluster(_names(arguments), keep_going=arguments.keep_going)
+    with console.working() as progress:
+        reading = read_cluster(_names(arguments), keep_going=arguments.keep_going, progress=progress)
+    tell_what_was_read(reading, console)
     if _useless(arguments, reading):
         return _fail(_NEEDS_BALANCED)
-    compiled = _compile(reading, earlier, keep_going=arguments.keep_going)
+    compiled = _compile(reading, earlier, console, keep_going=arguments.keep_going)
     if compiled.files is None:
         return BAD_INPUT
-    sys.stderr.write(report.balance(compiled.moves, compiled.masters, asked=earlier.rebalance))
+    _tell(report.balance(compiled.moves, compiled.masters, asked=earlier.rebalance), console)
     sys.stderr.write(report.left_out(reading.left_out))
     try:
-        write_bundle(compiled.files, arguments.output)
+        with console.working() as progress:
+            progress("writing files")
+            write_bundle(compiled.files, arguments.output)
     except OutputError as fault:
         return _fail(str(fault))
     gateways = open_bundle(arguments.output).decode(Gateways, GATEWAYS)
     sys.stdout.write(report.summary(gateways))
-    _say(f"wrote {len(compiled.files)} files to {arguments.output}")
+    console.note(f"wrote {len(compiled.files)} files to {arguments.output}")
     return OK
 
 
 def check(arguments: argparse.Namespace) -> int:
     """`egressc check`."""
+    console = Console.of(arguments)
     try:
-        earlier = _earlier(arguments, None)
+        earlier = _earlier(arguments, None, console)
     except _UsageError as fault:
         return _fail(str(fault))
-    reading = read_cluster(_names(arguments), keep_going=arguments.keep_going)
+    with console.working() as progress:
+        reading = read_cluster(_names(arguments), keep_going=arguments.keep_going, progress=progress)
+    tell_what_was_read(reading, console)
     if _useless(arguments, reading):
         return _fail(_NEEDS_BALANCED)
     findings = reading.findings
     if reading.cluster is None:
         findings = sort(findings + _of_draft(reading))
     else:
-        compiled = compile_cluster(reading.cluster, earlier, keep_going=arguments.keep_going)
+        with console.working() as progress:
+            compiled = compile_cluster(reading.cluster, earlier, keep_going=arguments.keep_going, progress=progress)
         findings = sort(findings + compiled.findings)
-        sys.stderr.write(report.balance(compiled.moves, compiled.masters, asked=earlier.rebalance))
+        _tell(report.balance(compiled.moves, compiled.masters, asked=earlier.rebalance), console)
         sys.stderr.write(report.left_out(reading.left_out))
-    sys.stdout.write(_FORMS[arguments.format](findings, reading.sources))
-    _say_counts(findings)
+    if arguments.format == "text":
+        sys.stdout.write(report.findings_text(findings, reading.sources, console.out))
+    else:
+        sys.stdout.write(_FORMS[arguments.format](findings, reading.sources))
+    _note_counts(findings, console)
     return BAD_INPUT if report.count(findings, Severity.ERROR) else OK
 
 
 def explain(arguments: argparse.Namespace) -> int:
     """`egressc explain`."""
+    console = Console.of(arguments)
     try:
-        fate = Explainer.open(arguments.bundle).explain(arguments.source, arguments.to)
+        with console.working() as progress:
+            progress("reading the bundle")
+            explainer = Explainer.open(arguments.bundle)
+            progress("following the packet")
+            fate = explainer.explain(arguments.source, arguments.to)
     except ExplainError as fault:
         return _fail(str(fault))
     sys.stdout.write(fate.json() if arguments.format == "json" else fate.text())
@@ -96,16 +113,27 @@ def explain(arguments: argparse.Namespace) -> int:
 
 def verify(arguments: argparse.Namespace) -> int:
     """`egressc verify`."""
-    bundle = open_bundle(arguments.bundle)
+    console = Console.of(arguments)
+    names = _names(arguments)
+    with console.working() as progress:
+        progress("reading the bundle")
+        bundle = open_bundle(arguments.bundle)
+        reading = read_cluster(names, keep_going=arguments.keep_going, progress=progress) if names else None
     expected = None
-    if names := _names(arguments):
-        reading = read_cluster(names, keep_going=arguments.keep_going)
+    if reading:
+        tell_what_was_read(reading, console)
         if reading.cluster is None:
-            _print_findings(reading.findings, reading.sources)
+            print_findings(reading.findings, reading.sources, console)
             return BAD_INPUT
-        expected = account_for(reading.cluster, masters(bundle.decode(Gateways, GATEWAYS)))
-    verdict = verify_bundle(bundle, expected)
-    sys.stdout.write(verdict_json(verdict) if arguments.format == "json" else verdict_text(verdict))
+    with console.working() as progress:
+        if reading and reading.cluster:
+            progress("resolving policies")
+            expected = account_for(reading.cluster, masters(bundle.decode(Gateways, GATEWAYS)))
+        verdict = verify_bundle(bundle, expected, progress)
+    if arguments.format == "json":
+        sys.stdout.write(verdict_json(verdict))
+    else:
+        sys.stdout.write(verdict_text(verdict, console.out))
     return FAILED if verdict.failures else OK
 
 
@@ -129,7 +157,7 @@ class _UsageError(Exception):
     """The options do not go together or name what is not there; the message says what to do."""
 
 
-def _earlier(arguments: argparse.Namespace, output: Path | None) -> Earlier:
+def _earlier(arguments: argparse.Namespace, output: Path | None, console: Console) -> Earlier:
     """Reads who was master in the earlier bundle.
 
     Raises:
@@ -150,7 +178,7 @@ def _earlier(arguments: argparse.Namespace, output: Path | None) -> Earlier:
         # and to take it for a first compile would move masters.
         if output is None or previous.resolve() != output.resolve():
             raise _UsageError(f"{previous}: there is no earlier bundle; for the first compile, leave --previous out")
-        _say(f"no earlier bundle in {previous}: every master is new")
+        console.note(f"no earlier bundle in {previous}: every master is new")
         return Earlier({}, rebalance=arguments.rebalance)
     return Earlier(masters(open_bundle(previous).decode(Gateways, GATEWAYS)), rebalance=arguments.rebalance)
 
@@ -160,14 +188,15 @@ def _useless(arguments: argparse.Namespace, reading: Reading) -> bool:
     return bool(arguments.rebalance and reading.cluster and reading.cluster.config.election != "balanced")
 
 
-def _compile(reading: Reading, earlier: Earlier, *, keep_going: bool = False) -> Compiled:
+def _compile(reading: Reading, earlier: Earlier, console: Console, *, keep_going: bool = False) -> Compiled:
     compiled = Compiled(None, ())
     if reading.cluster is not None:
-        compiled = compile_cluster(reading.cluster, earlier, keep_going=keep_going)
+        with console.working() as progress:
+            compiled = compile_cluster(reading.cluster, earlier, keep_going=keep_going, progress=progress)
     findings = sort(reading.findings + compiled.findings + _of_draft(reading))
-    _print_findings(findings, reading.sources)
+    print_findings(findings, reading.sources, console)
     if reading.passed_over:
-        _say(f"passed over {reading.passed_over} objects of kinds that egressc does not read")
+        console.note(f"passed over {reading.passed_over} objects of kinds that egressc does not read")
     return compiled
 
 
@@ -176,27 +205,34 @@ def _of_draft(reading: Reading) -> tuple[Diagnostic, ...]:
     return compile_cluster(reading.draft).findings if reading.draft is not None else ()
 
 
-def _print_findings(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> None:
-    findings = tuple(findings)
-    sys.stderr.write(report.findings_text(findings, sources))
-    if findings:
-        _say_counts(findings)
+def tell_what_was_read(reading: Reading, console: Console) -> None:
+    """With `-v`, says what the inputs are."""
+    for name, content in reading.sources.items():
+        console.detail(f"read {name}: {len(content)} bytes")
+    if cluster := reading.cluster:
+        console.detail(
+            f"understood {len(cluster.gateways)} gateways, {len(cluster.policies)} policies, "
+            f"{len(cluster.nodes)} nodes, {len(cluster.workloads)} workloads"
+        )
 
 
-def _say_counts(findings: Iterable[Diagnostic]) -> None:
-    findings = tuple(findings)
-    errors, warnings = (report.count(findings, severity) for severity in (Severity.ERROR, Severity.WARNING))
-    _say(f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}")
+def print_findings(findings: Iterable[Diagnostic], sources: Mapping[str, bytes], console: Console) -> None:
+    """Prints findings and counts them; with `-q` only errors."""
+    shown = tuple(item for item in findings if item.severity is Severity.ERROR or not console.quiet)
+    sys.stderr.write(report.findings_text(shown, sources, console.err))
+    if shown:
+        _note_counts(shown, console)
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _note_counts(findings: Iterable[Diagnostic], console: Console) -> None:
+    console.note(report.counts(findings))
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"{printable_lines(text)}\n")
+def _tell(text: str, console: Console) -> None:
+    if text:
+        console.note(text.removesuffix("\n"))
 
 
 def _fail(text: str) -> int:
-    _say(f"egressc: {text}")
+    sys.stderr.write(f"{printable_lines(f'egressc: {text}')}\n")
     return BAD_INPUT

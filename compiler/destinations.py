@@ -1,6 +1,6 @@
 """Sets of destinations in words: exact ranges, and a shorter way to say them where the cluster's own do not matter."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bundle.ruleset import format_range
 from compiler.model import Family
@@ -20,8 +20,8 @@ def range_texts(ranges: Iterable[Range], family: Family) -> tuple[str, ...]:
     return tuple(range_text(low, high, family) for low, high in ranges)
 
 
-def without_cluster(ranges: Iterable[Range], in_cluster: Sequence[Range]) -> tuple[Range, ...]:
-    """Returns the fewest ranges that are these outside the cluster; inside it, they say what is shortest to say.
+def without_cluster(ranges: Iterable[Range], in_cluster: Sequence[Range], family: Family) -> tuple[Range, ...]:
+    """Returns fewer and plainer ranges that are the same outside the cluster, and inside it whatever is plainest.
 
     No policy decides about a destination inside the cluster, so that it does not matter on which side one stands:
     `0.0.0.0/0` is easier to read than all that the cluster leaves of it.
@@ -29,9 +29,10 @@ def without_cluster(ranges: Iterable[Range], in_cluster: Sequence[Range]) -> tup
     Args:
         ranges: Sorted and apart.
         in_cluster: Destinations that are never redirected, sorted and apart.
+        family: Of both.
     """
-    joined: list[Range] = []
     gaps = _joined(in_cluster)
+    joined: list[Range] = []
     index = 0
     for low, high in ranges:
         while index < len(gaps) and gaps[index][1] < low - 1:
@@ -41,7 +42,9 @@ def without_cluster(ranges: Iterable[Range], in_cluster: Sequence[Range]) -> tup
             joined[-1] = (joined[-1][0], high)
         else:
             joined.append((low, high))
-    return tuple(_widened(item, gaps) for item in joined)
+    starts = {end + 1: start for start, end in gaps}
+    ends = {start - 1: end for start, end in gaps}
+    return tuple(_widened(item, starts, ends, (1 << family.bits) - 1) for item in joined)
 
 
 def _joined(ranges: Iterable[Range]) -> list[Range]:
@@ -54,15 +57,13 @@ def _joined(ranges: Iterable[Range]) -> list[Range]:
     return result
 
 
-def _widened(item: Range, gaps: Sequence[Range]) -> Range:
-    """Takes in what lies next to a range and is the cluster's, if the range becomes a prefix by it."""
+def _widened(item: Range, starts: Mapping[int, int], ends: Mapping[int, int], last: int) -> Range:
+    """Takes in what lies next to a range and is the cluster's, to reach the end of all addresses or a whole prefix."""
     low, high = item
-    first = next((start for start, end in gaps if end + 1 == low), low)
-    last = next((end for start, end in gaps if start == high + 1), high)
-    for start, end in ((first, last), (first, high), (low, last)):
-        if (start, end) != item and not is_prefix(item) and is_prefix((start, end)):
-            return start, end
-    return item
+    first, final = starts.get(low, low), ends.get(high, high)
+    low, high = (0 if first == 0 else low), (last if final == last else high)
+    choices = ((low, high), (first, final), (first, high), (low, final))
+    return next((choice for choice in choices if is_prefix(choice)), (low, high))
 
 
 def common(these: Sequence[Range], those: Sequence[Range]) -> tuple[Range, ...]:

@@ -61,6 +61,21 @@ def preference(gateway: str, nodes: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(nodes, key=lambda node: hashlib.sha256(f"{gateway}#{node}".encode()).digest()))
 
 
+def masters_of(
+    orders: Mapping[str, tuple[str, ...]], algorithm: Algorithm, previous: Mapping[str, str]
+) -> dict[str, str]:
+    """Chooses the masters, of gateways that have a suitable node.
+
+    Args:
+        orders: Gateway to its suitable nodes in order of preference.
+        algorithm: As for `elect`.
+        previous: Gateway to its earlier master, for `balanced`.
+    """
+    if algorithm == "balanced":
+        return assign(orders, previous)
+    return {name: order[0] for name, order in orders.items() if order}
+
+
 def elect(
     gateways: Mapping[str, Gateway],
     suitability: Mapping[str, Mapping[str, Suitability]],
@@ -80,8 +95,8 @@ def elect(
         for name in sorted(gateways)
     }
     moves: tuple[Move, ...] = ()
+    masters = masters_of(orders, algorithm, earlier.masters)
     if algorithm == "balanced":
-        masters = assign(orders, earlier.masters)
         # A gateway that had no master there before serves nobody yet, save for whoever runs a rebalance next.
         kept = {name for name, master in masters.items() if earlier.masters.get(name) == master}
         moves = rebalance(orders, masters, kept if earlier.rebalance else masters)

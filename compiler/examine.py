@@ -436,7 +436,7 @@ def _breaches(
             for low, high in ranges
             for network in summarize_address_range(group.address(low), group.address(high))
         )
-        shown = range_texts(ranges if outside is None else without_cluster(ranges, outside), group.family)
+        shown = range_texts(ranges if outside is None else without_cluster(ranges, outside, group.family), group.family)
         yield Breach(names, exact, shown, item.fate, item.reason, item.place)
 
 

@@ -16,6 +16,7 @@ from compiler.load import load
 from compiler.model import Cluster
 from compiler.pack import pack
 from compiler.plan import plan
+from compiler.progress import Progress, counted, silent
 from compiler.resolve import resolve
 from compiler.review import review
 from compiler.salvage import broken_kinds, pass_over, salvage
@@ -66,24 +67,33 @@ class Compiled:
     account: Account | None = None
 
 
-def read_cluster(inputs: Sequence[str], *, keep_going: bool = False) -> Reading:
+def read_cluster(inputs: Sequence[str], *, keep_going: bool = False, progress: Progress = silent) -> Reading:
     """Reads files, directories or standard input (`-`) and validates what is in them."""
-    return understand(*read_sources(inputs), keep_going=keep_going)
+    progress("reading files")
+    return understand(*read_sources(inputs), keep_going=keep_going, progress=progress)
 
 
-def understand(sources: Sources, findings: tuple[Diagnostic, ...] = (), *, keep_going: bool = False) -> Reading:
+def understand(
+    sources: Sources,
+    findings: tuple[Diagnostic, ...] = (),
+    *,
+    keep_going: bool = False,
+    progress: Progress = silent,
+) -> Reading:
     """Validates what was read.
 
     Args:
         sources: The text of each input.
         findings: Those of reading them.
         keep_going: Whether objects with errors are left out, instead of there being no cluster.
+        progress: Is told of each stage.
     """
     documents: list[Document] = []
-    for name, raw in sources.items():
+    for name, raw in counted(tuple(sources.items()), "understanding files", progress):
         found, faults = read_documents(name, raw)
         documents.extend(found)
         findings += faults
+    progress("validating objects")
     loaded, faults = load(documents)
     findings += faults
     nothing = not loaded.of("EgressGateway") and not loaded.of("EgressGatewayPolicy")
@@ -101,17 +111,23 @@ def understand(sources: Sources, findings: tuple[Diagnostic, ...] = (), *, keep_
     return Reading(None, sort(findings), loaded.passed_over, sources, draft=draft)
 
 
-def compile_cluster(cluster: Cluster, earlier: Earlier = NOTHING_EARLIER, *, keep_going: bool = False) -> Compiled:
+def compile_cluster(
+    cluster: Cluster, earlier: Earlier = NOTHING_EARLIER, *, keep_going: bool = False, progress: Progress = silent
+) -> Compiled:
     """Compiles a cluster to the files of a bundle.
 
     Args:
         cluster: As it was read.
         earlier: Who was master before, which counts for the algorithm `balanced`.
         keep_going: Whether errors of the plan are passed over: what they concern is dropped then.
+        progress: Is told of each stage.
     """
+    progress("resolving policies")
     resolved = resolve(cluster)
     findings = review(cluster, resolved)
+    progress("electing masters")
     elected = elect(cluster.gateways, resolved.suitability, cluster.config.election, earlier)
+    progress("planning nodes")
     plans, faults = plan(cluster, resolved, elected.elections)
     findings += faults
     if keep_going:
@@ -120,7 +136,8 @@ def compile_cluster(cluster: Cluster, earlier: Earlier = NOTHING_EARLIER, *, kee
     if has_errors(findings) and not keep_going:
         return Compiled(None, sort(findings), elected.moves, masters)
     account = give_account(cluster, resolved, elected.elections)
-    return Compiled(pack(account, cluster.digest, plans), sort(findings), elected.moves, masters, account)
+    files = pack(account, cluster.digest, counted(plans, "rendering nodes", progress))
+    return Compiled(files, sort(findings), elected.moves, masters, account)
 
 
 def account_for(cluster: Cluster, masters: Mapping[str, str]) -> Account:

@@ -11,7 +11,7 @@ from typing import Final
 
 from bundle.model import Address as AddressPlan
 from bundle.model import Addresses
-from compiler.diagnostics import Diagnostic
+from compiler.diagnostics import Diagnostic, error
 from compiler.elect import Election
 from compiler.findings import Findings
 from compiler.intervals import merge
@@ -79,6 +79,15 @@ def plan(
     return plans, findings.done()
 
 
+def too_few_marks(node: Node, needed: int, limit: int) -> Diagnostic:
+    """Makes the error that a node needs more mark numbers than the mask has."""
+    message = (
+        f"node {node.name} needs {needed} mark numbers for next hops and gateways, the mask has {limit}; widen "
+        "spec.datapath.markMask in an EgressCompilerConfig, or spread the gateways over more nodes"
+    )
+    return error("EG406", node.place, message)
+
+
 def _share(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Election]) -> _Shared:
     local: dict[str, list[tuple[WorkloadClass, tuple[Workload, ...]]]] = {}
     for item in resolved.classes:
@@ -135,11 +144,7 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
     limit = config.mark_mask >> config.mark_shift
     numbers = mark_numbers(keys, limit)
     if numbers is None:  # nothing is marked on this node then, and what would be is dropped
-        message = (
-            f"node {node.name} needs {len(keys)} mark numbers for next hops and gateways, the mask has {limit}; widen "
-            "spec.datapath.markMask in an EgressCompilerConfig, or spread the gateways over more nodes"
-        )
-        findings.error("EG406", node.place, message)
+        findings.add(too_few_marks(node, len(keys), limit))
         numbers, masters, served, remote = {}, (), {}, ()
     marks = {key: number << config.mark_shift for key, number in numbers.items()}
     next_hops = tuple(

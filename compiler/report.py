@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from bundle.model import GatewayReport, Gateways
+from bundle.style import PLAIN, Style
 from bundle.text import json_text, printable
 from compiler.balance import Move
 from compiler.diagnostics import Diagnostic, Place, Severity
 from compiler.positions import find_positions
 from compiler.source import Position
+from compiler.text import counted
 
 _SHOWN: Final = 20
 _LINE_END: Final = re.compile(r"\n|\Z")
@@ -19,12 +21,12 @@ _BEFORE: Final = 60  # what is shown of a longer line, such as of a minified fil
 _AFTER: Final = 100
 
 
-def findings_text(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> str:
+def findings_text(findings: Iterable[Diagnostic], sources: Mapping[str, bytes], style: Style = PLAIN) -> str:
     """Returns findings as `file:line:column: severity[code] field: message`, each with its line and a caret."""
     findings = tuple(findings)
     positions = find_all(findings, sources)
     lines = _lines(positions, sources)
-    return "".join(_finding_text(f, positions.get(f.place), lines) for f in findings)
+    return "".join(_finding_text(f, positions.get(f.place), lines, style) for f in findings)
 
 
 def findings_json(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) -> str:
@@ -51,6 +53,13 @@ def findings_json(findings: Iterable[Diagnostic], sources: Mapping[str, bytes]) 
 def count(findings: Iterable[Diagnostic], severity: Severity) -> int:
     """Counts findings of one severity."""
     return sum(finding.severity is severity for finding in findings)
+
+
+def counts(findings: Iterable[Diagnostic]) -> str:
+    """Says how many errors and warnings there are."""
+    findings = tuple(findings)
+    errors, warnings = (count(findings, severity) for severity in (Severity.ERROR, Severity.WARNING))
+    return f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
 
 
 def summary(gateways: Gateways) -> str:
@@ -134,15 +143,20 @@ def _lines(positions: Mapping[Place, Position], sources: Mapping[str, bytes]) ->
     return result
 
 
-def _finding_text(finding: Diagnostic, position: Position | None, lines: Mapping[tuple[str, int], str]) -> str:
-    where = printable(finding.place.file) + (f":{position.line}:{position.column}" if position else "")
+def _finding_text(
+    finding: Diagnostic, position: Position | None, lines: Mapping[tuple[str, int], str], style: Style
+) -> str:
+    where = style.strong(printable(finding.place.file) + (f":{position.line}:{position.column}" if position else ""))
     field = f"{printable(finding.place.field)}: " if finding.place.field else ""
-    text = f"{where}: {finding.severity.value}[{finding.code}] {field}{printable(finding.message)}\n"
+    what = f"{finding.severity.value}[{finding.code}]"
+    what = style.error(what) if finding.severity is Severity.ERROR else style.warning(what)
+    text = f"{where}: {what} {field}{printable(finding.message)}\n"
     line = lines.get((finding.place.file, position.line)) if position else None
     if position is None or line is None:
         return text
     shown, before = _window(line, position.column - 1)
-    return f"{text}{position.line:>6} | {shown}\n       | {' ' * before}^\n"
+    number, margin = style.faint(f"{position.line:>6} |"), style.faint("       |")
+    return f"{text}{number} {shown}\n{margin} {' ' * before}{style.caret('^')}\n"
 
 
 def _window(line: str, index: int) -> tuple[str, int]:

@@ -7,17 +7,34 @@ from pathlib import Path
 from bundle.codec import decode
 from bundle.directory import HEAD_FILES, MANIFEST, Bundle, open_bundle
 from bundle.model import Gateways, Manifest
+from bundle.style import PLAIN, Style
+from bundle.text import printable_lines
 from compiler import report
 from compiler.account import Account
 from compiler.diagnostics import Diagnostic
 from compiler.elect import NOTHING_EARLIER, Earlier
 from compiler.model import Cluster
 from compiler.pipeline import compile_cluster, read_cluster, sort
+from compiler.progress import Progress, silent
 from compiler.verify.verify import read_account
 
 
 class SideError(Exception):
-    """There is no bundle to be had of it; the message is for people, and of several lines where inputs have errors."""
+    """There is no bundle to be had of it: the arguments do not go together, or the inputs have errors."""
+
+    def __init__(
+        self, message: str, findings: Sequence[Diagnostic] = (), sources: Mapping[str, bytes] | None = None
+    ) -> None:
+        super().__init__(message)
+        self._findings = findings
+        self._sources = sources or {}
+
+    def told(self, style: Style = PLAIN) -> str:
+        """Returns what to print: the findings with their lines, or what is wrong with the arguments."""
+        counts = f"{printable_lines(str(self))}\n"
+        if not self._findings:
+            return f"egressc: {counts}"
+        return report.findings_text(self._findings, self._sources, style) + counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +63,13 @@ def is_bundle(name: str) -> bool:
     return name != "-" and (Path(name) / MANIFEST).is_file()
 
 
-def open_side(inputs: Sequence[str], earlier: Earlier = NOTHING_EARLIER) -> Side:
+def open_side(inputs: Sequence[str], earlier: Earlier = NOTHING_EARLIER, progress: Progress = silent) -> Side:
     """Opens one bundle, or compiles inputs.
 
     Args:
         inputs: One bundle, or files, directories of inputs and `-` for standard input.
         earlier: Who was master before, for inputs with the algorithm `balanced`.
+        progress: Is told of each stage.
 
     Raises:
         SideError: The inputs have errors.
@@ -62,16 +80,17 @@ def open_side(inputs: Sequence[str], earlier: Earlier = NOTHING_EARLIER) -> Side
     if bundles and len(inputs) > 1:
         raise SideError(f"{bundles[0]}: is a bundle, which stands alone; name either one bundle or inputs")
     if bundles:
+        progress("reading the bundle")
         bundle = open_bundle(Path(name))
         return Side(name, read_account(bundle), bundle)
-    reading = read_cluster(inputs)
+    reading = read_cluster(inputs, progress=progress)
     findings = reading.findings
     if reading.cluster is None:
-        raise SideError(_told(findings, reading.sources))
-    compiled = compile_cluster(reading.cluster, earlier)
+        raise SideError(report.counts(findings), findings, reading.sources)
+    compiled = compile_cluster(reading.cluster, earlier, progress=progress)
     findings = sort(findings + compiled.findings)
     if compiled.files is None or compiled.account is None:
-        raise SideError(_told(findings, reading.sources))
+        raise SideError(report.counts(findings), findings, reading.sources)
     return Side(name, compiled.account, _bundle(name, compiled.files), findings, reading.sources, reading.cluster)
 
 
@@ -83,7 +102,3 @@ def masters(gateways: Gateways) -> dict[str, str]:
 def _bundle(name: str, files: Mapping[str, bytes]) -> Bundle:
     head = {path: content for path, content in files.items() if path in HEAD_FILES}
     return Bundle(Path(name), decode(Manifest, files[MANIFEST]), dict(files), head)
-
-
-def _told(findings: Sequence[Diagnostic], sources: Mapping[str, bytes]) -> str:
-    return report.findings_text(findings, sources).rstrip("\n")

@@ -1,7 +1,7 @@
-"""Text that users write to addresses, prefixes and names; each function says what is wrong in its own words."""
+"""Text that users write to addresses, prefixes and names, each fault in its own words; and counts and lists in ours."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Final
@@ -155,3 +155,15 @@ def _is_address(text: str) -> bool:
         return False
     # Not with a zone; and no IPv4 in IPv6 clothes, which Pythons print differently and no packet on a wire has.
     return "%" not in text and getattr(address, "ipv4_mapped", None) is None
+
+
+def counted(number: int, what: str) -> str:
+    """Returns a number with its noun, as in `1 workload` and `2 workloads`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def some_of(texts: Sequence[str], most: int) -> str:
+    """Returns the first of a list, and how many there are beyond these."""
+    shown = ", ".join(texts[:most])
+    more = len(texts) - most
+    return f"{shown} and {more:,} more" if more > 0 else shown

@@ -7,7 +7,7 @@ from bundle.text import json_text, printable
 from compiler.diagnostics import Place
 from compiler.examine import Breach, Fate, Result
 from compiler.outputs import BreachOutput, CaseOutput
-from compiler.wording import counted, some_of
+from compiler.text import counted, some_of
 
 Lines = Mapping[Place, int]
 """Line of a place, from 1, as far as it is known."""

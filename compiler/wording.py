@@ -1,6 +1,4 @@
-"""Words that several reports have in common: what becomes of packets, counts, and lists cut short."""
-
-from collections.abc import Sequence
+"""Words for what becomes of packets, which several reports have in common."""
 
 from compiler.outcomes import Outcome
 
@@ -28,15 +26,3 @@ def outcome_text(outcome: Outcome | None) -> str:
 def drop_text(outcome: Outcome) -> str:
     """Says why packets are dropped."""
     return _DROPS[outcome.reason].format(gateway=outcome.gateway)
-
-
-def counted(number: int, what: str) -> str:
-    """Returns a number with its noun, as in `1 workload` and `2 workloads`."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def some_of(texts: Sequence[str], most: int) -> str:
-    """Returns the first of a list, and how many there are beyond these."""
-    shown = ", ".join(texts[:most])
-    more = len(texts) - most
-    return f"{shown} and {more:,} more" if more > 0 else shown

@@ -17,6 +17,15 @@ def test_a_small_cluster_is_compiled_and_verified() -> None:
     assert [line.split()[4] for line in done.stdout.splitlines()[1:]] == ["compile", "verify"]
 
 
+def test_a_change_of_a_small_cluster_is_reviewed() -> None:
+    command = [sys.executable, "-m", "bench.review", "S"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("\nS ") == 7
+
+
 def test_the_start_of_the_applier_is_measured() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench.start", "1"], capture_output=True, text=True, check=False, cwd=ROOT

@@ -42,8 +42,9 @@ class Side:
 
     def __init__(self, objects: list[Obj]) -> None:
         self.reference = Reference(objects)
-        lost = [workload.called() for workload in on_unknown_node(self.reference)]
-        self.workloads = {(w.kind, w.called()): w for w in self.reference.workloads if w.called() not in lost}
+        lost = on_unknown_node(self.reference)
+        self.everybody = {(w.kind, w.called()) for w in self.reference.workloads}
+        self.workloads = {(w.kind, w.called()): w for w in self.reference.workloads if w not in lost}
 
     def fate(self, workload: Workload | None, destination: str) -> Said:
         to = ip_address(destination)
@@ -66,10 +67,13 @@ def hold_against_the_reference(before: list[Obj], after: list[Obj], traffic: Tra
     old, new = Side(before), Side(after)
     places = {str(a) for side in (old, new) for family in (4, 6) for a in edges(side.reference, family)}
     seen: Counter[str] = Counter()
-    for key in old.workloads.keys() | new.workloads.keys():
+    keys = {(kind, name) for side in (old, new) for kind, name in side.everybody}
+    shared = {name for _, name in keys if len([each for each in keys if each[1] == name]) > 1}
+    for key in sorted(old.workloads.keys() | new.workloads.keys()):
+        called = f"{key[1]} ({key[0]})" if key[1] in shared else key[1]
         for to in places:
             was, now = old.fate(old.workloads.get(key), to), new.fate(new.workloads.get(key), to)
-            groups = list(group_at(traffic.groups, key[1], to))
+            groups = list(group_at(traffic.groups, called, to))
             # The reference does not tell why a packet is dropped, nor the interface of an unknown address.
             groups = [group for group in groups if said(group.before) != said(group.after)]
             expected = [] if was == now else [(was, now)]

@@ -1,6 +1,5 @@
 """`egressc lab …` as a person types it: arguments, streams and exit statuses."""
 
-import argparse
 import io
 import json
 import os
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from lab_fixtures import ANYWHERE4, cluster
 
+from applier.program import Parser
 from lab import cli, commands, handlers
 from lab.model import LabError
 from lab.state import directory
@@ -26,7 +26,7 @@ class Said:
 
 
 def lab(*words: str) -> Said:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     cli.add_parser(parser.add_subparsers())
     verb, *rest = words
     out, err = io.StringIO(), io.StringIO()
@@ -174,7 +174,7 @@ def test_bad_usage_is_status_two(words: tuple[str, ...], capsys: pytest.CaptureF
 
 
 def test_every_subcommand_has_a_handler() -> None:
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     added = cli.add_parser(parser.add_subparsers())
     verbs: dict[str, Callable[..., object]] = {}
     for action in added._actions:  # noqa: SLF001  # argparse does not list its subcommands otherwise

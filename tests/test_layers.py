@@ -20,6 +20,7 @@ BUNDLE = {
     "": "",
     "names": "",
     "checkup": "",
+    "style": "",
     "text": "",
     "values": "",
     "codec": "text",
@@ -37,6 +38,9 @@ COMPILER = {
     "model": "diagnostics",
     "patterns": "",
     "outputs": "",
+    "simulate": "",
+    "simulate.outputs": "outputs",
+    "progress": "",
     "text": "model patterns",
     "gates": "text",
     "findings": "diagnostics model text",
@@ -60,7 +64,8 @@ COMPILER = {
     "schema.models": "inputs.base inputs.constraints",
     "schema.crd": "inputs.egress schema.models",
     "schema.reference": "inputs.base inputs.constraints inputs.cases inputs.egress inputs.kubernetes schema.models",
-    "schema": "inputs.cases inputs.egress outputs schema.classes schema.crd schema.models schema.reference",
+    "schema": "inputs.cases inputs.egress outputs schema.classes schema.crd schema.models schema.reference "
+    "simulate.outputs",
     # the stages
     "source": "diagnostics",
     "load": "diagnostics findings source text",
@@ -81,10 +86,11 @@ COMPILER = {
     "pack": "account nodeplan render",
     # the edge to the disk, and the stages in their order
     "files": "diagnostics",
-    "pipeline": "account balance diagnostics elect files load model pack plan resolve review salvage source validate",
+    "pipeline": "account balance diagnostics elect files load model pack plan progress resolve review salvage source "
+    "validate",
     # findings and results as text
     "positions": "diagnostics source",
-    "report": "balance diagnostics source positions",
+    "report": "balance diagnostics positions source text",
     # questions about a bundle
     "evaluate": "model",
     "trace": "evaluate model",
@@ -104,29 +110,62 @@ COMPILER = {
     "verify.intervals verify.marks verify.scope verify.skeleton verify.written",
     "verify.routing": "model naming verify.claims verify.failure verify.marks",
     "verify.account": "model ranges source verify.failure",
-    "verify.verify": "account evaluate source trace verify.account verify.claims verify.failure verify.routing "
-    "verify.ruleset",
+    "verify.verify": "account evaluate progress source trace verify.account verify.claims verify.failure "
+    "verify.routing verify.ruleset",
     "verify.report": "outputs verify.failure verify.verify",
     "outcomes": "account intervals model naming verify.claims verify.decisions",
-    "sides": "account diagnostics elect model pipeline report verify.verify",
+    "sides": "account diagnostics elect model pipeline progress report verify.verify",
     "destinations": "model",
     "wording": "outcomes",
-    "diff": "",
-    "diff.traffic": "destinations model outcomes",
-    "diff.gateways": "account destinations model verify.intervals",
     "cases": "diagnostics findings inputs.cases load model selectors shape source text validate",
     "selection": "cases hints model selectors text",
     "examine": "account cases destinations diagnostics explain intervals model outcomes selection text",
-    "verdicts": "cases diagnostics examine outputs wording",
+    "verdicts": "cases diagnostics examine outputs text",
     "junit": "examine verdicts",
     "sarif": "diagnostics report source",
     "github": "diagnostics report source",
+    # what a change does
+    "diff": "",
+    "diff.change": "",
+    "diff.meaning": "diff.change naming verify.decisions verify.intervals",
+    "diff.compare": "diff.change diff.meaning intervals verify.intervals",
+    "diff.nodes": "diff.change diff.compare diff.meaning",
+    "diff.groups": "diff.change",
+    "markdown": "",
+    "diff.nodeforms": "diff.change diff.groups markdown outputs",
+    "diff.traffic": "destinations model outcomes",
+    "diff.gateways": "account destinations model verify.intervals",
+    "diff.difference": "destinations diff.change diff.gateways diff.nodes diff.traffic gates model outcomes "
+    "progress sides",
+    "diff.sections": "destinations diff.difference diff.gateways diff.traffic text wording",
+    "diff.forms": "diff.difference diff.groups diff.nodeforms diff.sections gates markdown",
+    "diff.output": "destinations diff.difference diff.groups diff.nodeforms diff.traffic gates model outcomes outputs",
+    "diff.live": "diff.change diff.compare diff.meaning diff.nodeforms markdown outputs",
     # the command line
+    "console": "progress",
     "sign": "",
-    "testing": "cases diagnostics examine explain files junit model pipeline positions report verdicts wording",
-    "commands": "diagnostics elect explain files github pipeline report resources sarif schema sides text "
-    "verify.report verify.verify",
-    "cli": "",
+    "commands": "console diagnostics elect explain files github pipeline report resources sarif schema sides "
+    "text verify.report verify.verify",
+    "testing": "cases commands console diagnostics examine explain files junit model pipeline positions progress "
+    "verdicts",
+    "cli": "gates",
+    # what is made of it
+    "diff.command": "console diff.difference diff.forms diff.live diff.nodeforms diff.output elect gates progress "
+    "report sides",
+    "simulate.refusals": "diagnostics links model plan resolve",
+    "simulate.present": "account diagnostics elect model outcomes resolve simulate.refusals",
+    "simulate.whatif": "account diagnostics elect gates model outcomes simulate.present suitability",
+    "simulate.sweep": "gates progress simulate.present simulate.whatif",
+    "simulate.story": "outcomes simulate.sweep simulate.whatif text wording",
+    "simulate.text": "simulate.story",
+    "simulate.markdown": "gates markdown simulate.story",
+    "simulate.output": "diff.output gates simulate.outputs simulate.present simulate.sweep simulate.whatif",
+    "simulate.command": "console diagnostics elect gates pipeline progress report sides simulate.markdown "
+    "simulate.output simulate.outputs simulate.present simulate.story simulate.sweep simulate.text simulate.whatif "
+    "text",
+    "usage": "cli",
+    "completion": "cli usage",
+    "manual": "cli usage",
 }
 TABLES = {"bundle": BUNDLE, "compiler": COMPILER}
 
@@ -136,11 +175,20 @@ OUTSIDE = {
     "compiler": {"bundle", "pydantic", "pydantic_core", "jinja2", "yaml"},
     "applier": {"bundle", "pyroute2", "nftables"},
 }
-EXCEPTIONS = {"compiler.cli": {"lab.cli", "applier.arguments", "applier.program"}}
+EXCEPTIONS = {
+    "compiler.cli": {"lab.cli", "applier.arguments", "applier.program"},
+    # How the kernel is read, and when it is as planned, is said once.
+    "compiler.diff.live": {
+        f"applier.{name}"
+        for name in ("delivery", "difference", "errors", "live", "lock", "model", "script", "session", "want")
+    },
+}
 
 EDGES = {
-    "bundle.directory", "bundle.disk", "bundle.signature", "compiler.files", "compiler.sign", "compiler.commands",
-    "compiler.cli", "compiler.resources", "compiler.sides", "compiler.testing",
+    "bundle.directory", "bundle.disk", "bundle.signature", "compiler.console", "compiler.files", "compiler.sign",
+    "compiler.commands", "compiler.cli", "compiler.completion", "compiler.resources", "compiler.sides",
+    "compiler.testing",
+    "compiler.diff.command", "compiler.simulate.command",
 }  # fmt: skip
 IMPURE_MODULES = {
     "builtins", "ctypes", "fileinput", "getpass", "glob", "importlib", "io", "locale", "logging",

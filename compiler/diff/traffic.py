@@ -45,7 +45,7 @@ class Group:
         after: What becomes of them now.
         family: Address family.
         ranges: The destinations, exactly; sorted and apart.
-        workloads: As NAMESPACE/NAME, sorted.
+        workloads: As NAMESPACE/NAME, sorted; with the kind behind it where a pod and a virtual machine share a name.
         policies_before: Names of the policies that decided about any of the destinations, sorted.
         policies_after: Those that decide now.
         breaking: How many of the workloads may have connections that break: packets of theirs got through, and now get
@@ -135,23 +135,24 @@ def _leaves_as(outcome: Outcome) -> tuple[str | None, str | None, str | None]:
 def compare_traffic(old: Outcomes, new: Outcomes) -> Traffic:
     """Compares what becomes of the packets of all workloads to all destinations."""
     befores, afters = _by_key(old.workloads), _by_key(new.workloads)
-    groups = _Groups(old, new)
+    shared = _shared_names((*old.workloads, *new.workloads))
+    groups = _Groups(old, new, shared)
     replaced: list[str] = []
     changed = breaking = kept = 0
     for key in sorted(befores.keys() | afters.keys()):
         before, after = befores.get(key), afters.get(key)
         lasting = before is not None and after is not None and not _is_another(before, after)
         if before is not None and after is not None and not lasting:
-            replaced.append(_name(before))
+            replaced.append(_name(before, shared))
         pieces = groups.add(before, after, lasting=lasting)
         broken = lasting and any(breaks(piece.before, piece.after) for piece in pieces)
         changed += bool(pieces)
         breaking += broken
-        kept += lasting and not broken and before is not None and bool(old.gateways(before))
+        kept += lasting and not broken and groups.leaves(before)
     return Traffic(
         groups=groups.finish(),
-        appeared=tuple(_name(afters[key]) for key in sorted(afters.keys() - befores.keys())),
-        disappeared=tuple(_name(befores[key]) for key in sorted(befores.keys() - afters.keys())),
+        appeared=tuple(_name(afters[key], shared) for key in sorted(afters.keys() - befores.keys())),
+        disappeared=tuple(_name(befores[key], shared) for key in sorted(befores.keys() - afters.keys())),
         replaced=tuple(replaced),
         changed=changed,
         breaking=breaking,
@@ -163,13 +164,15 @@ def compare_traffic(old: Outcomes, new: Outcomes) -> Traffic:
 class _Groups:
     """Puts workloads with the same change together; tables of outcomes are compared once each pair."""
 
-    def __init__(self, old: Outcomes, new: Outcomes) -> None:
+    def __init__(self, old: Outcomes, new: Outcomes, shared: frozenset[str]) -> None:
         self._old = old
         self._new = new
+        self._shared = shared
         self._pieces: dict[tuple[int, int], tuple[_Piece, ...]] = {}
         self._members: dict[tuple[Family, _Piece], list[tuple[str, bool]]] = {}
         self._policies: dict[tuple[object, ...], tuple[frozenset[str], frozenset[str]]] = {}
         self._deciders: dict[tuple[Family, _Piece], tuple[set[str], set[str]]] = {}
+        self._leaving: dict[int, bool] = {}
 
     def add(self, before: WorkloadReport | None, after: WorkloadReport | None, *, lasting: bool) -> list[_Piece]:
         """Adds one workload as it is on both sides; returns its changes."""
@@ -181,12 +184,21 @@ class _Groups:
                 broken = lasting and breaks(piece.before, piece.after)
                 holder = after or before
                 if holder is not None:
-                    self._members.setdefault(key, []).append((_name(holder), broken))
+                    self._members.setdefault(key, []).append((_name(holder, self._shared), broken))
                 deciders = self._deciders.setdefault(key, (set(), set()))
                 for own, names in zip(deciders, self._decide(before, after, family, piece), strict=True):
                     own.update(names)
                 found.append(piece)
         return found
+
+    def leaves(self, before: WorkloadReport | None) -> bool:
+        """Tells whether any packet of a workload left by a gateway."""
+        return any(self._has_egress(_table(self._old, before, family)) for family in Family)
+
+    def _has_egress(self, table: tuple[Span, ...] | None) -> bool:
+        if id(table) not in self._leaving:
+            self._leaving[id(table)] = any(outcome.verdict == "egress" for _, _, outcome in table or ())
+        return self._leaving[id(table)]
 
     def finish(self) -> tuple[Group, ...]:
         """Returns the groups, the gravest kinds first, in each the largest."""
@@ -232,8 +244,16 @@ def _by_key(workloads: Iterable[WorkloadReport]) -> dict[tuple[str, str, str], W
     return {(item.namespace, item.name, item.kind): item for item in workloads}
 
 
-def _name(workload: WorkloadReport) -> str:
-    return f"{workload.namespace}/{workload.name}"
+def _shared_names(workloads: Iterable[WorkloadReport]) -> frozenset[str]:
+    """Returns the names that both a pod and a virtual machine have."""
+    kinds: dict[str, str] = {}
+    names = ((f"{item.namespace}/{item.name}", item.kind) for item in workloads)
+    return frozenset(name for name, kind in names if kinds.setdefault(name, kind) != kind)
+
+
+def _name(workload: WorkloadReport, shared: frozenset[str]) -> str:
+    name = f"{workload.namespace}/{workload.name}"
+    return f"{name} ({workload.kind})" if name in shared else name
 
 
 def _is_another(before: WorkloadReport, after: WorkloadReport) -> bool:

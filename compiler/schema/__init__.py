@@ -17,6 +17,7 @@ from compiler.schema import crd
 from compiler.schema.classes import BUNDLE_FILES, class_schema, list_schema
 from compiler.schema.models import Schema, editor_schema, one_of_kinds
 from compiler.schema.reference import reference
+from compiler.simulate.outputs import SimulationOutput
 
 _DRAFT_7: Final = "http://json-schema.org/draft-07/schema#"
 _DRAFT_2020: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -56,6 +57,11 @@ def _entries() -> tuple[Entry, ...]:
         _json("explain-output", output.format("explain"), _DRAFT_2020, partial(class_schema, outputs.FateOutput)),
         _json("test-output", output.format("test"), _DRAFT_2020, partial(list_schema, outputs.CaseOutput)),
         _json("verify-output", output.format("verify"), _DRAFT_2020, partial(class_schema, outputs.VerdictOutput)),
+        _json("diff-output", output.format("diff"), _DRAFT_2020, partial(class_schema, outputs.DiffOutput)),
+        _json(
+            "diff-live-output", output.format("diff --live"), _DRAFT_2020, partial(class_schema, outputs.LiveDiffOutput)
+        ),
+        _json("simulate-output", output.format("simulate"), _DRAFT_2020, partial(class_schema, SimulationOutput)),
         _json("doctor-output", output.format("doctor"), _DRAFT_2020, partial(class_schema, Checkup)),
         *(
             _json(name, f"egressc bundle: {name}.json", _DRAFT_2020, partial(class_schema, cls))

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from bundle.style import PLAIN, Style
 from bundle.text import json_text, printable
 from compiler.outputs import FailureOutput, PacketOutput, VerdictOutput
 from compiler.verify.failure import Failure
@@ -10,17 +11,17 @@ from compiler.verify.verify import Verdict
 _SHOWN: Final = 50  # more than that nobody reads; the JSON has them all
 
 
-def verdict_text(verdict: Verdict) -> str:
+def verdict_text(verdict: Verdict, style: Style = PLAIN) -> str:
     """Returns the verdict for people: each failure with the packet that shows it, or how much was proved."""
     if not verdict.failures:
         return (
-            f"verified: {verdict.nodes} nodes, {verdict.workloads} workloads, "
+            f"{style.good('verified')}: {verdict.nodes} nodes, {verdict.workloads} workloads, "
             f"{verdict.classes} classes of workload and destination\n"
         )
-    lines = [line for failure in verdict.failures[:_SHOWN] for line in _lines(failure)]
+    text = "".join(_text(failure, style) for failure in verdict.failures[:_SHOWN])
     more = len(verdict.failures) - _SHOWN
-    lines.append(f"{len(verdict.failures)} failures{f', {more} of them not shown' if more > 0 else ''}")
-    return "".join(f"{printable(line)}\n" for line in lines)
+    last = f"{len(verdict.failures)} failures{f', {more} of them not shown' if more > 0 else ''}"
+    return f"{text}{style.error(last)}\n"
 
 
 def verdict_json(verdict: Verdict) -> str:
@@ -35,13 +36,14 @@ def verdict_json(verdict: Verdict) -> str:
     return json_text(data)
 
 
-def _lines(failure: Failure) -> list[str]:
-    lines = [f"{failure.file}: {failure.message}"]
+def _text(failure: Failure, style: Style) -> str:
+    lines = [f"{style.strong(printable(failure.file))}: {printable(failure.message)}"]
     if example := failure.example:
-        lines.append(f"  packet: {example.workload} ({example.source}) on {example.node} to {example.destination}")
-        lines.append(f"  must:   {example.expected}")
-        lines.append(f"  is:     {failure.actual}")
-    return lines
+        packet = f"{example.workload} ({example.source}) on {example.node} to {example.destination}"
+        lines.append(f"  packet: {printable(packet)}")
+        lines.append(f"  must:   {style.added(printable(example.expected))}")
+        lines.append(f"  is:     {style.removed(printable(failure.actual))}")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _failure(failure: Failure) -> FailureOutput:

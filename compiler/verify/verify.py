@@ -16,6 +16,7 @@ from bundle.directory import CLUSTER, GATEWAYS, POLICIES, STATUS, WORKLOADS, Bun
 from bundle.model import Cluster, Gateways, Policies, Workloads
 from compiler.account import Account
 from compiler.evaluate import EvaluationError
+from compiler.progress import Progress, counted, silent
 from compiler.source import read_documents
 from compiler.trace import TraceError, Tracer
 from compiler.verify.account import check_account
@@ -44,14 +45,15 @@ class Verdict:
     classes: int
 
 
-def verify(bundle: Bundle, expected: Account | None) -> Verdict:
-    """Verifies a bundle, against the account that the inputs give if there is one.
+def verify(bundle: Bundle, expected: Account | None, progress: Progress = silent) -> Verdict:
+    """Verifies a bundle, against the account that the inputs give if there is one; tells how far it is.
 
     The digest of the inputs is not compared: a newer snapshot that says the same of all that matters has another one.
 
     Raises:
         BundleError: A file does not hold what a bundle's file holds.
     """
+    progress("verifying the account")
     account = read_account(bundle)
     gateways, policies, workloads, cluster = account.gateways, account.policies, account.workloads, account.cluster
     documents, faults = read_documents(STATUS, bundle.files[STATUS])
@@ -66,7 +68,7 @@ def verify(bundle: Bundle, expected: Account | None) -> Verdict:
     claims = Claims(gateways, policies, workloads, cluster)
     # Another version may write the same in other words.
     as_written = bundle.manifest.compiler_version == __version__
-    for name in bundle.manifest.nodes:
+    for name in counted(bundle.manifest.nodes, "verifying nodes", progress):
         part = bundle.node(name)
         found, marks = check_ruleset(part, claims, as_written=as_written)
         # Without its marks a ruleset says nothing about the routing.

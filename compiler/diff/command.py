@@ -1,0 +1,103 @@
+"""`egressc diff`: two sides, each a bundle or inputs, or a node's kernel and a bundle."""
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from bundle.style import Style
+from bundle.text import json_text, printable, printable_lines
+from compiler import report
+from compiler.console import Console
+from compiler.diff.difference import Difference, compare_sides
+from compiler.diff.forms import diff_markdown, diff_text
+from compiler.diff.live import live_diff
+from compiler.diff.nodeforms import Line
+from compiler.diff.output import diff_json
+from compiler.elect import NOTHING_EARLIER, Earlier
+from compiler.gates import Gate, GateError, parse_gates
+from compiler.progress import Progress
+from compiler.sides import Side, SideError, is_bundle, masters, open_side
+
+SAME: Final = 0
+DIFFERENT: Final = 1
+BAD_INPUT: Final = 2
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Runs `egressc diff` with parsed arguments; returns the exit status."""
+    console = Console.of(arguments)
+    if arguments.live:
+        return _live(arguments, console.out)
+    if arguments.new is None:
+        return _fail("diff takes two sides, OLD and NEW, or with --live one bundle")
+    if arguments.node is not None or arguments.netns is not None:
+        return _fail("--node and --netns go with --live, which compares a node's kernel with one bundle")
+    try:
+        gates = parse_gates(arguments.fail_on)
+        with console.working() as progress:
+            old, new = _open(arguments, progress)
+            difference = compare_sides(old, new, progress)
+    except GateError as fault:
+        return _fail(str(fault))
+    except SideError as fault:
+        sys.stderr.write(fault.told(console.err))
+        return BAD_INPUT
+    if not console.quiet:
+        sys.stderr.write(report.findings_text(new.findings, new.sources, console.err))
+    met = difference.gates() & gates
+    _print(difference, met, arguments.format, console.out)
+    for gate in sorted(met):
+        sys.stderr.write(f"egressc: --fail-on {gate}: it happens\n")
+    differs = bool(met) if arguments.fail_on else bool(difference)
+    return DIFFERENT if differs else SAME
+
+
+def _live(arguments: argparse.Namespace, style: Style) -> int:
+    if arguments.new is not None or arguments.shared:
+        return _fail("--live takes one bundle: the other side is the kernel")
+    if arguments.node is None:
+        return _fail("--live needs --node NAME, the node that this is")
+    if arguments.fail_on:
+        return _fail("--fail-on is about traffic, of which a node's kernel tells nothing; leave --live or it out")
+    text, status = live_diff(
+        Path(arguments.old), arguments.node, arguments.netns, arguments.format, partial(_painted, style=style)
+    )
+    if status == BAD_INPUT:
+        return _fail(text.rstrip("\n"))
+    sys.stdout.write(text)
+    return status
+
+
+def _open(arguments: argparse.Namespace, progress: Progress) -> tuple[Side, Side]:
+    """Opens both sides; masters of the new one are elected as `compile --previous OLD` would."""
+
+    def side(name: str, earlier: Earlier) -> Side:
+        inputs = [name] if is_bundle(name) else [name, *arguments.shared]
+        return open_side(inputs, earlier, progress=progress)
+
+    old = side(arguments.old, NOTHING_EARLIER)
+    return old, side(arguments.new, Earlier(masters(old.account.gateways)))
+
+
+def _print(difference: Difference, met: frozenset[Gate], form: str, style: Style) -> None:
+    if form == "json":
+        sys.stdout.write(json_text(diff_json(difference, met)))
+    elif form == "markdown":
+        sys.stdout.write(diff_markdown(difference, met))
+    elif difference:
+        sys.stdout.writelines(f"{_painted(line, style)}\n" for line in diff_text(difference))
+
+
+def _painted(line: Line, style: Style) -> str:
+    text = printable(str(line))
+    paint = {"+": style.added, "-": style.removed, "~": style.changed, "!": style.error}.get(line.sign)
+    if paint is None:
+        return style.strong(text) if line.depth == 0 else text
+    return paint(text)
+
+
+def _fail(text: str) -> int:
+    sys.stderr.write(f"egressc: {printable_lines(text)}\n")
+    return BAD_INPUT
