@@ -6,10 +6,10 @@ RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format golden schemas proof fuzz bench applier system clean
+.PHONY: help demo test check format golden schemas proof fuzz bench screenshots applier system clean
 
 help: ## Show the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## Show the main job: compile, apply to a cluster of namespaces, ask the outside who calls.
 	@$(RUN)/python -m lab.demo
@@ -47,6 +47,9 @@ bench: $(STAMP) ## Measure compile, verify, diff and simulate at three sizes, up
 	@$(RUN)/python -m bench.start
 	@.ci/as-root unshare -n $(RUN)/python -m bench.apply
 	@.ci/as-root unshare -n $(RUN)/python -m bench.conntrack
+
+screenshots: $(STAMP) ## Make the pictures of docs/report.md anew, with Chromium and Graphviz; look at them.
+	@$(RUN)/python -m bench.screenshots
 
 applier: $(STAMP) ## Build dist/egressc-node.pyz, the one file that a node needs; PYTHON is the nodes' version.
 	@$(RUN)/python -m deploy.pyz dist/egressc-node.pyz

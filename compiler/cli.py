@@ -105,17 +105,7 @@ def make() -> Parser:
         ),
         statuses={1: "a case failed"},
     )
-    test.add_argument(
-        "inputs", metavar="FILE", nargs="+", help="inputs and, known by their lists `cases` or `never`, files of cases"
-    )
-    test.add_argument("--junit", metavar="FILE", type=Path, help="write JUnit XML too, to this file")
-    test.add_argument(
-        "--lab",
-        dest="command",
-        action="store_const",
-        const="lab.cases:main",
-        help="send packets too, in a cluster of network namespaces; needs root, or user namespaces",
-    )
+    _cases(test)
     _format(test, "json", "junit")
 
     diff = add_command(
@@ -184,6 +174,37 @@ def make() -> Parser:
         ),
     )
     schema.add_argument("name", metavar="NAME", nargs="?", help="one of the names; without it they are listed")
+
+    graph = add_command(
+        commands,
+        "graph",
+        "draw who leaves by which gateway, node and address",
+        "compiler.graph.command:main",
+        examples=(
+            ("egressc graph bundle -o egress.svg", "a drawing, by Graphviz"),
+            ("egressc graph egress/ cluster.yaml -o egress.md", "of inputs, as Mermaid that a pull request renders"),
+        ),
+    )
+    _one_side(graph)
+    graph.add_argument("-o", "--output", metavar="FILE", required=True, help="where the drawing goes; - is stdout")
+    graph.add_argument(
+        "--format",
+        choices=("svg", "png", "dot", "mermaid", "markdown"),
+        help="without, it is told from the end of FILE's name: .svg, .png, .dot, .mmd, .md; of stdout it is mermaid",
+    )
+
+    page = add_command(
+        commands,
+        "report",
+        "make one page to look at a bundle in, with a browser",
+        "compiler.page.command:main",
+        examples=(
+            ("egressc report bundle -o report.html", "a bundle"),
+            ("egressc report bundle egress/ cluster.yaml -o report.html", "with the findings of its inputs"),
+        ),
+    )
+    _one_side(page, "; after a bundle, the inputs that it was made of, whose findings the page shows")
+    page.add_argument("-o", "--output", metavar="FILE", required=True, help="where the HTML goes; - is stdout")
 
     sign = add_command(
         commands,
@@ -262,6 +283,12 @@ def _inputs(
     parser.add_argument("--config", metavar="FILE", help="a further input: the EgressCompilerConfig")
 
 
+def _one_side(parser: argparse.ArgumentParser, more: str = "") -> None:
+    parser.add_argument(
+        "inputs", metavar="DIR|INPUT", nargs="+", help=f"a bundle, or inputs, which are compiled on the fly{more}"
+    )
+
+
 def _suppositions(parser: argparse.ArgumentParser) -> None:
     for name, text in (
         ("--down", "nodes that are lost, and their workloads with them"),
@@ -288,6 +315,20 @@ def _suppositions(parser: argparse.ArgumentParser) -> None:
 def _format(parser: argparse.ArgumentParser, *others: str) -> None:
     parser.add_argument(
         "--format", choices=("text", *others), default="text", help="text is for people (default: text)"
+    )
+
+
+def _cases(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "inputs", metavar="FILE", nargs="+", help="inputs and, known by their lists `cases` or `never`, files of cases"
+    )
+    parser.add_argument("--junit", metavar="FILE", type=Path, help="write JUnit XML too, to this file")
+    parser.add_argument(
+        "--lab",
+        dest="command",
+        action="store_const",
+        const="lab.cases:main",
+        help="send packets too, in a cluster of network namespaces; needs root, or user namespaces",
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bundle.directory import MANIFEST, list_files
+from bundle.disk import replace_file
 from compiler.diagnostics import Diagnostic, Place, error
 
 Sources = Mapping[str, bytes]
@@ -24,7 +25,7 @@ _AT_ONCE: Final = 8 << 20
 
 
 class OutputError(Exception):
-    """The bundle cannot be written; the message says why. What was there before is still there."""
+    """A bundle or a file cannot be written; the message says why. What was there before is still there."""
 
 
 def read_sources(inputs: Sequence[str]) -> tuple[Sources, tuple[Diagnostic, ...]]:
@@ -104,6 +105,26 @@ def write_bundle(files: Mapping[str, bytes], target: Path) -> None:
             shutil.rmtree(staging, ignore_errors=True)
     except OSError as fault:
         raise OutputError(f"{fault.filename or target}: {fault.strerror}") from fault
+
+
+def write_output(content: bytes, target: str) -> None:
+    """Writes what a command was asked for to a file, all or nothing, or to standard output for `-`.
+
+    Raises:
+        OutputError: The file cannot be written; what was there before is still there.
+    """
+    if target == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        path = Path(target).resolve()  # a link stays one
+        if path.exists() and not path.is_file():  # such as a pipe, or /dev/null, which must not be replaced
+            path.write_bytes(content)
+        else:
+            replace_file(path, content)
+    except (OSError, RuntimeError, ValueError) as fault:  # links in a circle, and a name with a NUL
+        raise OutputError(f"{target}: cannot be written: {getattr(fault, 'strerror', fault)}") from None
 
 
 def _fill(staging: Path, files: Mapping[str, bytes]) -> None:

@@ -13,10 +13,14 @@ from compiler import report
 from compiler.account import Account
 from compiler.diagnostics import Diagnostic
 from compiler.elect import NOTHING_EARLIER, Earlier
+from compiler.files import Sources, read_sources
 from compiler.model import Cluster
-from compiler.pipeline import compile_cluster, read_cluster, sort
+from compiler.pipeline import compile_cluster, sort, understand
 from compiler.progress import Progress, silent
 from compiler.verify.verify import read_account
+
+Read = tuple[Sources, tuple[Diagnostic, ...]]
+"""What `read_sources` gives."""
 
 
 class SideError(Exception):
@@ -63,13 +67,19 @@ def is_bundle(name: str) -> bool:
     return name != "-" and (Path(name) / MANIFEST).is_file()
 
 
-def open_side(inputs: Sequence[str], earlier: Earlier = NOTHING_EARLIER, progress: Progress = silent) -> Side:
+def open_side(
+    inputs: Sequence[str],
+    earlier: Earlier = NOTHING_EARLIER,
+    progress: Progress = silent,
+    shared: Read = ({}, ()),
+) -> Side:
     """Opens one bundle, or compiles inputs.
 
     Args:
         inputs: One bundle, or files, directories of inputs and `-` for standard input.
         earlier: Who was master before, for inputs with the algorithm `balanced`.
         progress: Is told of each stage.
+        shared: What was read already and belongs to inputs, though not to a bundle.
 
     Raises:
         SideError: The inputs have errors.
@@ -83,7 +93,9 @@ def open_side(inputs: Sequence[str], earlier: Earlier = NOTHING_EARLIER, progres
         progress("reading the bundle")
         bundle = open_bundle(Path(name))
         return Side(name, read_account(bundle), bundle)
-    reading = read_cluster(inputs, progress=progress)
+    progress("reading files")
+    sources, faults = read_sources(inputs)
+    reading = understand({**sources, **shared[0]}, faults + shared[1], progress=progress)
     findings = reading.findings
     if reading.cluster is None:
         raise SideError(report.counts(findings), findings, reading.sources)

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.browser import find_browser
 from compiler.cli import main
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "golden"
+MERMAID = ROOT / "build" / "mermaid.min.js"
 CONFORMANCE = Path(__file__).parent / "conformance"
 GOLDEN_CASES = sorted(path.parent.name for path in GOLDEN.glob("*/CASE.md"))
 
@@ -41,16 +43,40 @@ def _why_no_kernel() -> str:
     return "" if done.returncode == 0 else f"nf_tables is not available: {done.stderr.strip()}"
 
 
+def _why_no_browser() -> str:
+    return "" if find_browser() else "Chromium is missing: install chromium"
+
+
+def _why_no_graphviz() -> str:
+    return "" if shutil.which("dot") else "dot is missing: install graphviz"
+
+
+def _why_no_mermaid() -> str:
+    return _why_no_browser() or (
+        "" if MERMAID.is_file() else f"{MERMAID.name} is missing: run .ci/mermaid, which has npm get it"
+    )
+
+
+# What tests need beside Python, by their marker; and whether CI, where `.ci/run` installs it, may do without.
+_NEEDS = {
+    "kernel": (_why_no_kernel, True),
+    "browser": (_why_no_browser, os.geteuid() == 0),
+    "graphviz": (_why_no_graphviz, os.geteuid() == 0),
+    "mermaid": (_why_no_mermaid, False),
+}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where the kernel cannot be asked, kernel tests are skipped with the reason; in CI that is a failure."""
-    kernel = [item for item in items if item.get_closest_marker("kernel")]
-    reason = _why_no_kernel() if kernel else ""
-    if not reason:
-        return
-    if os.environ.get("EGRESSC_REQUIRE_KERNEL"):
-        pytest.exit(f"kernel tests are required here, but cannot run: {reason}", returncode=1)
-    for item in kernel:
-        item.add_marker(pytest.mark.skip(reason=reason))
+    """Tests that lack what they need are skipped with the reason; in CI that is a failure."""
+    for marker, (why_not, required) in _NEEDS.items():
+        concerned = [item for item in items if item.get_closest_marker(marker)]
+        reason = why_not() if concerned else ""
+        if not reason:
+            continue
+        if required and os.environ.get("EGRESSC_REQUIRE_KERNEL"):
+            pytest.exit(f"{marker} tests are required here, but cannot run: {reason}", returncode=1)
+        for item in concerned:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """A diff in its forms: nothing of others takes them over, and a comment stays one, whatever the size of the change."""
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -197,6 +198,17 @@ def test_inputs_with_errors_are_told_with_their_lines(tmp_path: Path, capsys: py
     assert printed.out == ""
     assert printed.err.startswith(f"{bad}:99:7: error[EG207] spec.destinationCIDRs[0]")
     assert printed.err.endswith("1 error, 0 warnings\n")
+
+
+def test_the_snapshot_of_both_sides_may_come_by_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = io.TextIOWrapper(io.BytesIO((CHANGE / "cluster.yaml").read_bytes()))
+    monkeypatch.setattr("sys.stdin", snapshot)
+
+    assert run(str(CHANGE / "before"), str(CHANGE / "before"), "--with", "-") == 0
+    assert run(str(CHANGE / "before"), "-", "--with", "-") == 2
+    assert "once only" in capsys.readouterr().err
 
 
 def test_a_bundle_and_inputs_are_compared_alike(made: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -114,7 +114,7 @@ COMPILER = {
     "verify.routing verify.ruleset",
     "verify.report": "outputs verify.failure verify.verify",
     "outcomes": "account intervals model naming verify.claims verify.decisions",
-    "sides": "account diagnostics elect model pipeline progress report verify.verify",
+    "sides": "account diagnostics elect files model pipeline progress report verify.verify",
     "destinations": "model",
     "wording": "outcomes",
     "cases": "diagnostics findings inputs.cases load model selectors shape source text validate",
@@ -124,6 +124,18 @@ COMPILER = {
     "junit": "examine verdicts",
     "sarif": "diagnostics report source",
     "github": "diagnostics report source",
+    # pictures of a bundle
+    "graph": "",
+    "graph.lanes": "account",
+    "graph.boxes": "graph.lanes model",
+    "graph.picture": "account graph.boxes graph.lanes",
+    "graph.style": "graph.boxes graph.picture",
+    "graph.dot": "graph.boxes graph.picture graph.style",
+    "graph.mermaid": "graph.boxes graph.picture graph.style",
+    "page": "",
+    "page.data": "model outcomes",
+    "page.notes": "diagnostics outcomes page.data report source",
+    "page.html": "page.data resources",
     # what a change does
     "diff": "",
     "diff.change": "",
@@ -150,8 +162,8 @@ COMPILER = {
     "verdicts",
     "cli": "gates",
     # what is made of it
-    "diff.command": "console diff.difference diff.forms diff.live diff.nodeforms diff.output elect gates progress "
-    "report sides",
+    "diff.command": "console diff.difference diff.forms diff.live diff.nodeforms diff.output elect files gates "
+    "progress report sides",
     "simulate.refusals": "diagnostics links model plan resolve",
     "simulate.present": "account diagnostics elect model outcomes resolve simulate.refusals",
     "simulate.whatif": "account diagnostics elect gates model outcomes simulate.present suitability",
@@ -163,6 +175,8 @@ COMPILER = {
     "simulate.command": "console diagnostics elect gates pipeline progress report sides simulate.markdown "
     "simulate.output simulate.outputs simulate.present simulate.story simulate.sweep simulate.text simulate.whatif "
     "text",
+    "graph.command": "console files graph.dot graph.mermaid graph.picture report sides",
+    "page.command": "console elect files outcomes page.data page.html page.notes progress sides",
     "usage": "cli",
     "completion": "cli usage",
     "manual": "cli usage",
@@ -188,7 +202,7 @@ EDGES = {
     "bundle.directory", "bundle.disk", "bundle.signature", "compiler.console", "compiler.files", "compiler.sign",
     "compiler.commands", "compiler.cli", "compiler.completion", "compiler.resources", "compiler.sides",
     "compiler.testing",
-    "compiler.diff.command", "compiler.simulate.command",
+    "compiler.diff.command", "compiler.simulate.command", "compiler.graph.command", "compiler.page.command",
 }  # fmt: skip
 IMPURE_MODULES = {
     "builtins", "ctypes", "fileinput", "getpass", "glob", "importlib", "io", "locale", "logging",
@@ -309,7 +323,7 @@ def test_nftables_is_imported_in_one_place() -> None:
 @pytest.mark.parametrize("package", ["jinja2", "yaml"])
 def test_parsers_and_templates_stay_in_their_stages(package: str) -> None:
     yaml = {"compiler.source", "compiler.positions", "compiler.pack", "compiler.schema.crd"}
-    expected = {"jinja2": {"compiler.render"}, "yaml": yaml}[package]
+    expected = {"jinja2": {"compiler.render", "compiler.page.html"}, "yaml": yaml}[package]
     compiler = [name for name in MODULES if top(name) == "compiler"]
 
     assert expected == {name for name in compiler if any(top(found) == package for found in imports(name))}

@@ -12,13 +12,13 @@ from compiler import report
 from compiler.console import Console
 from compiler.diff.difference import Difference, compare_sides
 from compiler.diff.forms import diff_markdown, diff_text
-from compiler.diff.live import live_diff
 from compiler.diff.nodeforms import Line
 from compiler.diff.output import diff_json
 from compiler.elect import NOTHING_EARLIER, Earlier
+from compiler.files import read_sources
 from compiler.gates import Gate, GateError, parse_gates
 from compiler.progress import Progress
-from compiler.sides import Side, SideError, is_bundle, masters, open_side
+from compiler.sides import Side, SideError, masters, open_side
 
 SAME: Final = 0
 DIFFERENT: Final = 1
@@ -61,6 +61,8 @@ def _live(arguments: argparse.Namespace, style: Style) -> int:
         return _fail("--live needs --node NAME, the node that this is")
     if arguments.fail_on:
         return _fail("--fail-on is about traffic, of which a node's kernel tells nothing; leave --live or it out")
+    from compiler.diff.live import live_diff  # noqa: PLC0415  # pulls in netlink, for which all else has no need
+
     text, status = live_diff(
         Path(arguments.old), arguments.node, arguments.netns, arguments.format, partial(_painted, style=style)
     )
@@ -72,13 +74,11 @@ def _live(arguments: argparse.Namespace, style: Style) -> int:
 
 def _open(arguments: argparse.Namespace, progress: Progress) -> tuple[Side, Side]:
     """Opens both sides; masters of the new one are elected as `compile --previous OLD` would."""
-
-    def side(name: str, earlier: Earlier) -> Side:
-        inputs = [name] if is_bundle(name) else [name, *arguments.shared]
-        return open_side(inputs, earlier, progress=progress)
-
-    old = side(arguments.old, NOTHING_EARLIER)
-    return old, side(arguments.new, Earlier(masters(old.account.gateways)))
+    if [arguments.old, arguments.new, *arguments.shared].count("-") > 1:
+        raise SideError("standard input (-) can be read once only; give what both sides have by --with -")
+    shared = read_sources(arguments.shared)
+    old = open_side([arguments.old], NOTHING_EARLIER, progress, shared)
+    return old, open_side([arguments.new], Earlier(masters(old.account.gateways)), progress, shared)
 
 
 def _print(difference: Difference, met: frozenset[Gate], form: str, style: Style) -> None:
