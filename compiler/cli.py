@@ -108,25 +108,16 @@ def _add_asking(commands: "Commands") -> None:
     test = add_command(
         commands,
         "test",
-        "hold cases against inputs: what must be, and what must never be",
+        "hold cases against inputs: what must become of packets, and what never",
         "compiler.testing:main",
         examples=(
-            ("egressc test egress/ cluster.yaml cases.yaml", "run the cases of a file"),
-            ("egressc test egress/ cluster.yaml cases.yaml --junit junit.xml", "and write what pipelines show"),
+            ("egressc test egress/ cluster.yaml cases.yaml", "prove the cases of a file"),
+            ("egressc test egress/ cluster.yaml cases.yaml --junit junit.xml", "for a pipeline that shows tests"),
+            ("egressc test egress/ cluster.yaml cases.yaml --lab", "and send their packets, on this machine"),
         ),
         statuses={1: "a case failed"},
     )
-    test.add_argument(
-        "inputs", metavar="FILE", nargs="+", help="inputs and, known by their lists `cases` or `never`, files of cases"
-    )
-    test.add_argument("--junit", metavar="FILE", type=Path, help="write JUnit XML to a file, whatever the format")
-    test.add_argument(
-        "--lab",
-        dest="command",
-        action="store_const",
-        const="lab.cases:main",
-        help="send packets too, in a cluster of network namespaces; needs root, or user namespaces",
-    )
+    _cases(test)
     _format(test, "json", "junit")
 
 
@@ -336,6 +327,20 @@ def _suppositions(parser: argparse.ArgumentParser) -> None:
 def _format(parser: argparse.ArgumentParser, *others: str) -> None:
     parser.add_argument(
         "--format", choices=("text", *others), default="text", help="text is for people (default: text)"
+    )
+
+
+def _cases(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "inputs", metavar="FILE", nargs="+", help="inputs and, known by their lists `cases` or `never`, files of cases"
+    )
+    parser.add_argument("--junit", metavar="FILE", type=Path, help="write JUnit XML too, to this file")
+    parser.add_argument(
+        "--lab",
+        dest="command",
+        action="store_const",
+        const="lab.cases:main",
+        help="send packets too, in a cluster of network namespaces; needs root, or user namespaces",
     )
 
 

@@ -47,7 +47,7 @@ def compile_inputs(arguments: argparse.Namespace) -> int:
         return _fail(str(fault))
     with console.working() as progress:
         reading = read_cluster(_names(arguments), keep_going=arguments.keep_going, progress=progress)
-    _tell_what_was_read(reading, console)
+    tell_what_was_read(reading, console)
     if _useless(arguments, reading):
         return _fail(_NEEDS_BALANCED)
     compiled = _compile(reading, earlier, console, keep_going=arguments.keep_going)
@@ -76,7 +76,7 @@ def check(arguments: argparse.Namespace) -> int:
         return _fail(str(fault))
     with console.working() as progress:
         reading = read_cluster(_names(arguments), keep_going=arguments.keep_going, progress=progress)
-    _tell_what_was_read(reading, console)
+    tell_what_was_read(reading, console)
     if _useless(arguments, reading):
         return _fail(_NEEDS_BALANCED)
     findings = reading.findings
@@ -121,9 +121,9 @@ def verify(arguments: argparse.Namespace) -> int:
         reading = read_cluster(names, keep_going=arguments.keep_going, progress=progress) if names else None
     expected = None
     if reading:
-        _tell_what_was_read(reading, console)
+        tell_what_was_read(reading, console)
         if reading.cluster is None:
-            _print_findings(reading.findings, reading.sources, console)
+            print_findings(reading.findings, reading.sources, console)
             return BAD_INPUT
     with console.working() as progress:
         if reading and reading.cluster:
@@ -194,7 +194,7 @@ def _compile(reading: Reading, earlier: Earlier, console: Console, *, keep_going
         with console.working() as progress:
             compiled = compile_cluster(reading.cluster, earlier, keep_going=keep_going, progress=progress)
     findings = sort(reading.findings + compiled.findings + _of_draft(reading))
-    _print_findings(findings, reading.sources, console)
+    print_findings(findings, reading.sources, console)
     if reading.passed_over:
         console.note(f"passed over {reading.passed_over} objects of kinds that egressc does not read")
     return compiled
@@ -205,7 +205,8 @@ def _of_draft(reading: Reading) -> tuple[Diagnostic, ...]:
     return compile_cluster(reading.draft).findings if reading.draft is not None else ()
 
 
-def _tell_what_was_read(reading: Reading, console: Console) -> None:
+def tell_what_was_read(reading: Reading, console: Console) -> None:
+    """With `-v`, says what the inputs are."""
     for name, content in reading.sources.items():
         console.detail(f"read {name}: {len(content)} bytes")
     if cluster := reading.cluster:
@@ -215,7 +216,8 @@ def _tell_what_was_read(reading: Reading, console: Console) -> None:
         )
 
 
-def _print_findings(findings: Iterable[Diagnostic], sources: Mapping[str, bytes], console: Console) -> None:
+def print_findings(findings: Iterable[Diagnostic], sources: Mapping[str, bytes], console: Console) -> None:
+    """Prints findings and counts them; with `-q` only errors."""
     shown = tuple(item for item in findings if item.severity is Severity.ERROR or not console.quiet)
     sys.stderr.write(report.findings_text(shown, sources, console.err))
     if shown:

@@ -2,15 +2,15 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bundle.text import printable_lines
-from compiler import report
 from compiler.cases import Assertion, split
+from compiler.commands import print_findings, tell_what_was_read
 from compiler.console import Console
-from compiler.diagnostics import Diagnostic, Place, Severity, has_errors
+from compiler.diagnostics import Place, has_errors
 from compiler.examine import Examiner, Result
 from compiler.explain import Explainer
 from compiler.files import Sources, read_sources
@@ -18,6 +18,7 @@ from compiler.junit import results_junit
 from compiler.model import Cluster
 from compiler.pipeline import compile_cluster, sort, understand
 from compiler.positions import find_positions
+from compiler.progress import Progress, counted
 from compiler.verdicts import Lines, places, results_json, results_text
 
 OK: Final = 0
@@ -45,9 +46,9 @@ class Prepared:
     assertions: tuple[Assertion, ...]
     sources: Sources
 
-    def examine(self) -> tuple[Result, ...]:
+    def examine(self, progress: Progress) -> tuple[Result, ...]:
         """Proves or refutes every assertion."""
-        return tuple(self.examiner.examine(assertion) for assertion in self.assertions)
+        return tuple(map(self.examiner.examine, counted(self.assertions, "examining cases", progress)))
 
 
 class CasesError(Exception):
@@ -56,10 +57,15 @@ class CasesError(Exception):
 
 def main(arguments: argparse.Namespace) -> int:
     """`egressc test`."""
-    return run(arguments, Prepared.examine)
+
+    def examine(prepared: Prepared, console: Console) -> tuple[Result, ...]:
+        with console.working() as progress:
+            return prepared.examine(progress)
+
+    return run(arguments, examine)
 
 
-def run(arguments: argparse.Namespace, examine: Callable[[Prepared], Iterable[Result]]) -> int:
+def run(arguments: argparse.Namespace, examine: Callable[[Prepared, Console], Iterable[Result]]) -> int:
     """Reads, examines, prints.
 
     Args:
@@ -71,10 +77,10 @@ def run(arguments: argparse.Namespace, examine: Callable[[Prepared], Iterable[Re
     """
     console = Console.of(arguments)
     try:
-        prepared = prepare(arguments.inputs, console)
+        prepared = _prepare(arguments.inputs, console)
     except CasesError:
         return BAD_INPUT
-    results = tuple(examine(prepared))
+    results = tuple(examine(prepared, console))
     lines = _lines(results, prepared.sources)
     if arguments.junit is not None:
         try:
@@ -88,20 +94,16 @@ def run(arguments: argparse.Namespace, examine: Callable[[Prepared], Iterable[Re
     return OK if all(result.passed for result in results) else FAILED
 
 
-def prepare(inputs: Iterable[str], console: Console) -> Prepared:
+def _prepare(inputs: Sequence[str], console: Console) -> Prepared:
     """Reads inputs and cases, and compiles the inputs.
-
-    Args:
-        inputs: Files, directories or standard input, the files of cases among them.
-        console: Where to say what is wrong.
 
     Raises:
         CasesError: Something is wrong with them.
     """
-    sources, findings = read_sources(tuple(inputs))
+    sources, findings = read_sources(inputs)
     assertions, rest, faults = split(sources)
     findings += faults
-    _print(findings, sources, console)
+    print_findings(findings, sources, console)
     if has_errors(findings):
         raise CasesError
     if len(rest) == len(sources):
@@ -109,17 +111,18 @@ def prepare(inputs: Iterable[str], console: Console) -> Prepared:
         raise CasesError
     with console.working() as progress:
         reading = understand({name: sources[name] for name in rest}, progress=progress)
-    if reading.cluster is None:
-        draft = compile_cluster(reading.draft).findings if reading.draft is not None else ()
-        _print(sort(reading.findings + draft), sources, console)
+    tell_what_was_read(reading, console)
+    cluster = reading.cluster or reading.draft
+    if cluster is None:
+        print_findings(reading.findings, sources, console)
         raise CasesError
     with console.working() as progress:
-        compiled = compile_cluster(reading.cluster, progress=progress)
-    if compiled.files is None or compiled.account is None:
-        _print(sort(reading.findings + compiled.findings), sources, console)
+        compiled = compile_cluster(cluster, progress=progress)
+    if reading.cluster is None or compiled.files is None or compiled.account is None:
+        print_findings(sort(reading.findings + compiled.findings), sources, console)
         raise CasesError
-    examiner = Examiner(reading.cluster, compiled.account, Explainer.of(compiled.files))
-    return Prepared(reading.cluster, compiled.files, examiner, assertions, sources)
+    examiner = Examiner(cluster, compiled.account, Explainer.of(compiled.files))
+    return Prepared(cluster, compiled.files, examiner, assertions, sources)
 
 
 def _lines(results: Iterable[Result], sources: Sources) -> Lines:
@@ -131,13 +134,6 @@ def _lines(results: Iterable[Result], sources: Sources) -> Lines:
         positions = find_positions(sources[name].decode("utf-8-sig", errors="replace"), wanted)
         found.update((place, position.line) for place, position in positions.items())
     return found
-
-
-def _print(findings: tuple[Diagnostic, ...], sources: Sources, console: Console) -> None:
-    shown = tuple(item for item in findings if item.severity is Severity.ERROR or not console.quiet)
-    sys.stderr.write(report.findings_text(shown, sources, console.err))
-    if shown:
-        console.note(report.counts(shown))
 
 
 def _fail(text: str) -> int:

@@ -17,6 +17,7 @@ from typing import Final
 
 from compiler import testing
 from compiler.cases import Assertion
+from compiler.console import Console
 from compiler.examine import Breach, Result, Sample
 from compiler.files import write_bundle
 from compiler.model import Address, Cluster, Network
@@ -56,8 +57,9 @@ def main(arguments: argparse.Namespace) -> int:
         return testing.BAD_INPUT
 
 
-def _with_packets(prepared: Prepared) -> Iterable[Result]:
-    results = prepared.examine()
+def _with_packets(prepared: Prepared, console: Console) -> Iterable[Result]:
+    with console.working() as progress:
+        results = prepared.examine(progress)
     # An entry that cannot be asked has no packets, and one that says "never" would need all that there are.
     asked = [result.assertion for result in results if not result.error and not result.assertion.never]
     samples = [[(item, sample) for sample in prepared.examiner.samples(item)] for item in asked]
@@ -73,10 +75,10 @@ def _with_packets(prepared: Prepared) -> Iterable[Result]:
             questions.setdefault(id(item), []).append(Question(sample, to))
     sent = sum(map(len, questions.values()))
     left = sum(map(len, samples)) - sent
-    sys.stderr.write(
+    console.note(
         f"sending {counted(sent, 'packet')}; which gateway, policy, CIDR and node each met is left to the proof, and "
         f"so are {counted(sum(result.assertion.never for result in results), 'assertion')} of `never` and "
-        f"{counted(left, 'range')} of destinations that packets cannot be sent to from here\n"
+        f"{counted(left, 'range')} of destinations that packets cannot be sent to from here"
     )
     if not sent:
         return results

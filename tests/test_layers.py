@@ -156,9 +156,10 @@ COMPILER = {
     # the command line
     "console": "progress",
     "sign": "",
-    "testing": "cases console diagnostics examine explain files junit model pipeline positions report verdicts",
     "commands": "console diagnostics elect explain files github pipeline report resources sarif schema sides "
     "text verify.report verify.verify",
+    "testing": "cases commands console diagnostics examine explain files junit model pipeline positions progress "
+    "verdicts",
     "cli": "gates",
     # what is made of it
     "diff.command": "console diff.difference diff.forms diff.live diff.nodeforms diff.output elect files gates "
