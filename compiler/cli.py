@@ -109,7 +109,7 @@ def _add_asking(commands: "Commands") -> None:
         commands,
         "test",
         "hold cases against inputs: what must become of packets, and what never",
-        "compiler.testing:main",
+        "compiler.testing.command:main",
         examples=(
             ("egressc test egress/ cluster.yaml cases.yaml", "prove the cases of a file"),
             ("egressc test egress/ cluster.yaml cases.yaml --junit junit.xml", "for a pipeline that shows tests"),

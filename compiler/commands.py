@@ -2,13 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from bundle.directory import GATEWAYS, open_bundle
 from bundle.model import Gateways
-from bundle.text import printable_lines
 from compiler import report
 from compiler.console import Console
 from compiler.diagnostics import Diagnostic, Severity
@@ -21,13 +19,10 @@ from compiler.resources import resource
 from compiler.sarif import findings_sarif
 from compiler.schema import ENTRIES
 from compiler.sides import masters
+from compiler.telling import BAD_INPUT, DIFFERENT, OK, fail, tell_findings, tell_reading
 from compiler.text import did_you_mean
 from compiler.verify.report import verdict_json, verdict_text
 from compiler.verify.verify import verify as verify_bundle
-
-OK: Final = 0
-FAILED: Final = 1
-BAD_INPUT: Final = 2
 
 _NEEDS_BALANCED: Final = "--rebalance needs spec.election.algorithm: balanced in an EgressCompilerConfig"
 
@@ -44,12 +39,12 @@ def compile_inputs(arguments: argparse.Namespace) -> int:
     try:
         earlier = _earlier(arguments, arguments.output, console)
     except _UsageError as fault:
-        return _fail(str(fault))
+        return fail(str(fault))
     with console.working() as progress:
         reading = read_cluster(_names(arguments), keep_going=arguments.keep_going, progress=progress)
-    tell_what_was_read(reading, console)
+    tell_reading(reading, console)
     if _useless(arguments, reading):
-        return _fail(_NEEDS_BALANCED)
+        return fail(_NEEDS_BALANCED)
     compiled = _compile(reading, earlier, console, keep_going=arguments.keep_going)
     if compiled.files is None:
         return BAD_INPUT
@@ -60,7 +55,7 @@ def compile_inputs(arguments: argparse.Namespace) -> int:
             progress("writing files")
             write_bundle(compiled.files, arguments.output)
     except OutputError as fault:
-        return _fail(str(fault))
+        return fail(str(fault))
     gateways = open_bundle(arguments.output).decode(Gateways, GATEWAYS)
     sys.stdout.write(report.summary(gateways))
     console.note(f"wrote {len(compiled.files)} files to {arguments.output}")
@@ -73,12 +68,12 @@ def check(arguments: argparse.Namespace) -> int:
     try:
         earlier = _earlier(arguments, None, console)
     except _UsageError as fault:
-        return _fail(str(fault))
+        return fail(str(fault))
     with console.working() as progress:
         reading = read_cluster(_names(arguments), keep_going=arguments.keep_going, progress=progress)
-    tell_what_was_read(reading, console)
+    tell_reading(reading, console)
     if _useless(arguments, reading):
-        return _fail(_NEEDS_BALANCED)
+        return fail(_NEEDS_BALANCED)
     findings = reading.findings
     if reading.cluster is None:
         findings = sort(findings + _of_draft(reading))
@@ -92,7 +87,7 @@ def check(arguments: argparse.Namespace) -> int:
         sys.stdout.write(report.findings_text(findings, reading.sources, console.out))
     else:
         sys.stdout.write(_FORMS[arguments.format](findings, reading.sources))
-    _note_counts(findings, console)
+    console.note(report.counts(findings))
     return BAD_INPUT if report.count(findings, Severity.ERROR) else OK
 
 
@@ -106,7 +101,7 @@ def explain(arguments: argparse.Namespace) -> int:
             progress("following the packet")
             fate = explainer.explain(arguments.source, arguments.to)
     except ExplainError as fault:
-        return _fail(str(fault))
+        return fail(str(fault))
     sys.stdout.write(fate.json() if arguments.format == "json" else fate.text())
     return OK
 
@@ -121,9 +116,9 @@ def verify(arguments: argparse.Namespace) -> int:
         reading = read_cluster(names, keep_going=arguments.keep_going, progress=progress) if names else None
     expected = None
     if reading:
-        tell_what_was_read(reading, console)
+        tell_reading(reading, console)
         if reading.cluster is None:
-            print_findings(reading.findings, reading.sources, console)
+            tell_findings(reading.findings, reading.sources, console)
             return BAD_INPUT
     with console.working() as progress:
         if reading and reading.cluster:
@@ -134,7 +129,7 @@ def verify(arguments: argparse.Namespace) -> int:
         sys.stdout.write(verdict_json(verdict))
     else:
         sys.stdout.write(verdict_text(verdict, console.out))
-    return FAILED if verdict.failures else OK
+    return DIFFERENT if verdict.failures else OK
 
 
 def schema(arguments: argparse.Namespace) -> int:
@@ -144,7 +139,7 @@ def schema(arguments: argparse.Namespace) -> int:
         sys.stdout.write("".join(f"{name.ljust(width)}  {entry.about}\n" for name, entry in ENTRIES.items()))
         return OK
     if arguments.name not in ENTRIES:
-        return _fail(f"there is no schema {arguments.name}{did_you_mean(arguments.name, list(ENTRIES))}")
+        return fail(f"there is no schema {arguments.name}{did_you_mean(arguments.name, list(ENTRIES))}")
     sys.stdout.write(resource("schemas", ENTRIES[arguments.name].file))
     return OK
 
@@ -194,7 +189,7 @@ def _compile(reading: Reading, earlier: Earlier, console: Console, *, keep_going
         with console.working() as progress:
             compiled = compile_cluster(reading.cluster, earlier, keep_going=keep_going, progress=progress)
     findings = sort(reading.findings + compiled.findings + _of_draft(reading))
-    print_findings(findings, reading.sources, console)
+    tell_findings(findings, reading.sources, console)
     if reading.passed_over:
         console.note(f"passed over {reading.passed_over} objects of kinds that egressc does not read")
     return compiled
@@ -205,34 +200,6 @@ def _of_draft(reading: Reading) -> tuple[Diagnostic, ...]:
     return compile_cluster(reading.draft).findings if reading.draft is not None else ()
 
 
-def tell_what_was_read(reading: Reading, console: Console) -> None:
-    """With `-v`, says what the inputs are."""
-    for name, content in reading.sources.items():
-        console.detail(f"read {name}: {len(content)} bytes")
-    if cluster := reading.cluster:
-        console.detail(
-            f"understood {len(cluster.gateways)} gateways, {len(cluster.policies)} policies, "
-            f"{len(cluster.nodes)} nodes, {len(cluster.workloads)} workloads"
-        )
-
-
-def print_findings(findings: Iterable[Diagnostic], sources: Mapping[str, bytes], console: Console) -> None:
-    """Prints findings and counts them; with `-q` only errors."""
-    shown = tuple(item for item in findings if item.severity is Severity.ERROR or not console.quiet)
-    sys.stderr.write(report.findings_text(shown, sources, console.err))
-    if shown:
-        _note_counts(shown, console)
-
-
-def _note_counts(findings: Iterable[Diagnostic], console: Console) -> None:
-    console.note(report.counts(findings))
-
-
 def _tell(text: str, console: Console) -> None:
     if text:
         console.note(text.removesuffix("\n"))
-
-
-def _fail(text: str) -> int:
-    sys.stderr.write(f"{printable_lines(f'egressc: {text}')}\n")
-    return BAD_INPUT

@@ -15,13 +15,14 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
-from compiler import testing
-from compiler.cases import Assertion
 from compiler.console import Console
-from compiler.examine import Breach, Result, Sample
 from compiler.files import write_bundle
 from compiler.model import Address, Cluster, Network
-from compiler.testing import Prepared
+from compiler.telling import BAD_INPUT
+from compiler.testing import command
+from compiler.testing.cases import Assertion
+from compiler.testing.command import Prepared
+from compiler.testing.examine import Breach, Result, Sample
 from compiler.text import counted
 from lab import commands
 from lab.model import LabError, Limits
@@ -51,10 +52,10 @@ class Question:
 def main(arguments: argparse.Namespace) -> int:
     """`egressc test --lab`; returns the exit status."""
     try:
-        return testing.run(arguments, _with_packets)
+        return command.run(arguments, _with_packets)
     except LabError as fault:
         sys.stderr.write(f"egressc test --lab: {fault}\n")
-        return testing.BAD_INPUT
+        return BAD_INPUT
 
 
 def _with_packets(prepared: Prepared, console: Console) -> Iterable[Result]:

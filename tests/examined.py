@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from compiler.cases import Assertion, split
-from compiler.examine import Examiner, Result
 from compiler.explain import Explainer
 from compiler.model import Cluster
 from compiler.pipeline import compile_cluster
-from compiler.verdicts import results_text
+from compiler.testing.cases import Assertion, split
+from compiler.testing.examine import Examiner, Result
+from compiler.testing.verdicts import results_text
 
 
 def assertions_of(text: bytes, name: str = "cases.yaml") -> tuple[Assertion, ...]:

@@ -10,11 +10,11 @@ from builders import Obj, cluster, dump, gateway, member, namespace, pod, policy
 from conftest import ROOT
 from examined import assertions_of, examiner_of
 
-from compiler.cases import split
 from compiler.cli import main
-from compiler.examine import Breach, Result
 from compiler.model import Cluster
 from compiler.pipeline import compile_cluster, understand
+from compiler.testing.cases import split
+from compiler.testing.examine import Breach, Result
 
 PUBLIC = "203.0.113.0/24"
 

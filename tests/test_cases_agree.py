@@ -19,10 +19,10 @@ from reference import Fate, Reference
 from reference_findings import edges_of, on_unknown_node, written_prefixes
 from reference_inputs import IP, Workload, policy_selects
 
-import compiler.examine
-from compiler.examine import Breach, Examiner
+import compiler.testing.examine
 from compiler.explain import Explainer
 from compiler.pipeline import compile_cluster, understand
+from compiler.testing.examine import Breach, Examiner
 
 FIELDS = ("verdict", "policy", "cidr", "gateway", "node", "sourceIP")
 
@@ -206,13 +206,13 @@ def test_cases_hold_where_the_reference_says_so() -> None:
 @pytest.mark.parametrize("name", ["_may_be", "clip", "_overlay"])
 def test_the_comparison_sees_a_fault(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each takes a part of the question away."""
-    real = getattr(compiler.examine, name)
+    real = getattr(compiler.testing.examine, name)
     faulty = {
         "_may_be": lambda fate, field, values: field == "verdict" and real(fate, field, values),
         "clip": lambda cells, ranges: list(real(cells, ranges))[1:],
         "_overlay": lambda table, deciding, _: real(table, deciding, ()),
     }
-    monkeypatch.setattr(compiler.examine, name, faulty[name])
+    monkeypatch.setattr(compiler.testing.examine, name, faulty[name])
 
     with pytest.raises(AssertionError):
         check(150)

@@ -10,11 +10,11 @@ from builders import cluster, dump, gateway, policy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.cases import Assertion, Source
 from compiler.cli import main
 from compiler.diagnostics import Place
-from compiler.examine import Breach, Result
-from compiler.junit import results_junit
+from compiler.testing.cases import Assertion, Source
+from compiler.testing.examine import Breach, Result
+from compiler.testing.junit import results_junit
 
 # What Jenkins' xUnit plugin, the strictest of the known readers, takes of each element (its junit-10.xsd): attributes
 # that must be there, those that may, and elements below.

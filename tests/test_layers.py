@@ -117,11 +117,13 @@ COMPILER = {
     "sides": "account diagnostics elect files model pipeline progress report verify.verify",
     "destinations": "model",
     "wording": "outcomes",
-    "cases": "diagnostics findings inputs.cases load model selectors shape source text validate",
-    "selection": "cases hints model selectors text",
-    "examine": "account cases destinations diagnostics explain intervals model outcomes selection text",
-    "verdicts": "cases diagnostics examine outputs text",
-    "junit": "examine verdicts",
+    "testing": "",
+    "testing.cases": "diagnostics findings inputs.cases load model selectors shape source text validate",
+    "testing.selection": "testing.cases hints model selectors text",
+    "testing.examine": "account destinations diagnostics explain intervals model outcomes testing.cases "
+    "testing.selection text",
+    "testing.verdicts": "testing.cases diagnostics testing.examine outputs text",
+    "testing.junit": "testing.examine testing.verdicts",
     "sarif": "diagnostics report source",
     "github": "diagnostics report source",
     # pictures of a bundle
@@ -153,17 +155,7 @@ COMPILER = {
     "diff.forms": "diff.difference diff.groups diff.nodeforms diff.sections gates markdown",
     "diff.output": "destinations diff.difference diff.groups diff.nodeforms diff.traffic gates model outcomes outputs",
     "diff.live": "diff.change diff.compare diff.meaning diff.nodeforms markdown outputs",
-    # the command line
-    "console": "progress",
-    "sign": "",
-    "commands": "console diagnostics elect explain files github pipeline report resources sarif schema sides "
-    "text verify.report verify.verify",
-    "testing": "cases commands console diagnostics examine explain files junit model pipeline positions progress "
-    "verdicts",
-    "cli": "gates",
-    # what is made of it
-    "diff.command": "console diff.difference diff.forms diff.live diff.nodeforms diff.output elect files gates "
-    "progress report sides",
+    # what a lost node does
     "simulate.refusals": "diagnostics links model plan resolve",
     "simulate.present": "account diagnostics elect model outcomes resolve simulate.refusals",
     "simulate.whatif": "account diagnostics elect gates model outcomes simulate.present suitability",
@@ -172,11 +164,23 @@ COMPILER = {
     "simulate.text": "simulate.story",
     "simulate.markdown": "gates markdown simulate.story",
     "simulate.output": "diff.output gates simulate.outputs simulate.present simulate.sweep simulate.whatif",
+    # the command line
+    "console": "progress",
+    "telling": "console diagnostics pipeline report",
+    "sign": "",
+    "commands": "console diagnostics elect explain files github pipeline report resources sarif schema sides telling "
+    "text verify.report verify.verify",
+    "testing.command": "console diagnostics explain files model pipeline positions progress telling testing.cases "
+    "testing.examine testing.junit testing.verdicts",
+    "diff.command": "console diff.difference diff.forms diff.live diff.nodeforms diff.output elect files gates "
+    "progress sides telling",
     "simulate.command": "console diagnostics elect gates pipeline progress report sides simulate.markdown "
     "simulate.output simulate.outputs simulate.present simulate.story simulate.sweep simulate.text simulate.whatif "
-    "text",
-    "graph.command": "console files graph.dot graph.mermaid graph.picture report sides",
-    "page.command": "console elect files outcomes page.data page.html page.notes progress sides",
+    "telling text",
+    "graph.command": "console files graph.dot graph.mermaid graph.picture sides telling",
+    "page.command": "console elect files outcomes page.data page.html page.notes progress sides telling",
+    "cli": "gates",
+    # what is made of it
     "usage": "cli",
     "completion": "cli usage",
     "manual": "cli usage",
@@ -201,7 +205,7 @@ EXCEPTIONS = {
 EDGES = {
     "bundle.directory", "bundle.disk", "bundle.signature", "compiler.console", "compiler.files", "compiler.sign",
     "compiler.commands", "compiler.cli", "compiler.completion", "compiler.resources", "compiler.sides",
-    "compiler.testing",
+    "compiler.telling", "compiler.testing.command",
     "compiler.diff.command", "compiler.simulate.command", "compiler.graph.command", "compiler.page.command",
 }  # fmt: skip
 IMPURE_MODULES = {

@@ -15,10 +15,10 @@ from examined import assertions_of
 
 from applier.cli import run as apply_node
 from bundle.directory import open_bundle
-from compiler.cases import Assertion
 from compiler.files import write_bundle
 from compiler.model import Address, Cluster
 from compiler.pipeline import compile_cluster, read_cluster
+from compiler.testing.cases import Assertion
 from lab import commands, state
 from lab.model import Masquerade
 from lab.namespace import NETNS

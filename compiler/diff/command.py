@@ -4,11 +4,9 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from bundle.style import Style
-from bundle.text import json_text, printable, printable_lines
-from compiler import report
+from bundle.text import json_text, printable
 from compiler.console import Console
 from compiler.diff.difference import Difference, compare_sides
 from compiler.diff.forms import diff_markdown, diff_text
@@ -19,10 +17,7 @@ from compiler.files import read_sources
 from compiler.gates import Gate, GateError, parse_gates
 from compiler.progress import Progress
 from compiler.sides import Side, SideError, masters, open_side
-
-SAME: Final = 0
-DIFFERENT: Final = 1
-BAD_INPUT: Final = 2
+from compiler.telling import BAD_INPUT, DIFFERENT, OK, fail, tell_findings
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -31,43 +26,42 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.live:
         return _live(arguments, console.out)
     if arguments.new is None:
-        return _fail("diff takes two sides, OLD and NEW, or with --live one bundle")
+        return fail("diff takes two sides, OLD and NEW, or with --live one bundle")
     if arguments.node is not None or arguments.netns is not None:
-        return _fail("--node and --netns go with --live, which compares a node's kernel with one bundle")
+        return fail("--node and --netns go with --live, which compares a node's kernel with one bundle")
     try:
         gates = parse_gates(arguments.fail_on)
         with console.working() as progress:
             old, new = _open(arguments, progress)
             difference = compare_sides(old, new, progress)
     except GateError as fault:
-        return _fail(str(fault))
+        return fail(str(fault))
     except SideError as fault:
         sys.stderr.write(fault.told(console.err))
         return BAD_INPUT
-    if not console.quiet:
-        sys.stderr.write(report.findings_text(new.findings, new.sources, console.err))
+    tell_findings(new.findings, new.sources, console)
     met = difference.gates() & gates
     _print(difference, met, arguments.format, console.out)
     for gate in sorted(met):
         sys.stderr.write(f"egressc: --fail-on {gate}: it happens\n")
     differs = bool(met) if arguments.fail_on else bool(difference)
-    return DIFFERENT if differs else SAME
+    return DIFFERENT if differs else OK
 
 
 def _live(arguments: argparse.Namespace, style: Style) -> int:
     if arguments.new is not None or arguments.shared:
-        return _fail("--live takes one bundle: the other side is the kernel")
+        return fail("--live takes one bundle: the other side is the kernel")
     if arguments.node is None:
-        return _fail("--live needs --node NAME, the node that this is")
+        return fail("--live needs --node NAME, the node that this is")
     if arguments.fail_on:
-        return _fail("--fail-on is about traffic, of which a node's kernel tells nothing; leave --live or it out")
+        return fail("--fail-on is about traffic, of which a node's kernel tells nothing; leave --live or it out")
     from compiler.diff.live import live_diff  # noqa: PLC0415  # pulls in netlink, for which all else has no need
 
     text, status = live_diff(
         Path(arguments.old), arguments.node, arguments.netns, arguments.format, partial(_painted, style=style)
     )
     if status == BAD_INPUT:
-        return _fail(text.rstrip("\n"))
+        return fail(text.rstrip("\n"))
     sys.stdout.write(text)
     return status
 
@@ -96,8 +90,3 @@ def _painted(line: Line, style: Style) -> str:
     if paint is None:
         return style.strong(text) if line.depth == 0 else text
     return paint(text)
-
-
-def _fail(text: str) -> int:
-    sys.stderr.write(f"egressc: {printable_lines(text)}\n")
-    return BAD_INPUT

@@ -7,17 +7,14 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from bundle.text import printable_lines
-from compiler import report
 from compiler.console import Console
 from compiler.files import OutputError, write_output
 from compiler.graph.dot import dot_text
 from compiler.graph.mermaid import markdown_text, mermaid_text
 from compiler.graph.picture import Picture, draw
 from compiler.sides import SideError, open_side
+from compiler.telling import BAD_INPUT, OK, fail, tell_findings
 
-_OK: Final = 0
-_BAD_INPUT: Final = 2
 _SECONDS: Final = 120
 """Longest time for Graphviz, which takes one second; the number of boxes is bounded."""
 
@@ -51,18 +48,16 @@ def main(arguments: argparse.Namespace) -> int:
             progress("drawing")
             picture = draw(side.account)
             content = _TEXTS[kind](picture).encode() if kind in _TEXTS else _by_graphviz(picture, kind)
-        if not console.quiet:
-            sys.stderr.write(report.findings_text(side.findings, side.sources, console.err))
+        tell_findings(side.findings, side.sources, console)
         write_output(content, arguments.output)
         if arguments.output != "-":
             console.note(f"wrote {arguments.output}")
     except SideError as fault:
         sys.stderr.write(fault.told(console.err))
-        return _BAD_INPUT
+        return BAD_INPUT
     except (_GraphError, OutputError) as fault:
-        sys.stderr.write(f"egressc: {printable_lines(str(fault))}\n")
-        return _BAD_INPUT
-    return _OK
+        return fail(str(fault))
+    return OK
 
 
 def _kind_of(output: str) -> str:

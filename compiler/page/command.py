@@ -3,9 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Final
 
-from bundle.text import printable_lines
 from compiler.console import Console
 from compiler.elect import Earlier
 from compiler.files import OutputError, write_output
@@ -15,9 +13,7 @@ from compiler.page.html import page_html
 from compiler.page.notes import notes_of_account, notes_of_findings
 from compiler.progress import Progress
 from compiler.sides import Side, SideError, is_bundle, masters, open_side
-
-_OK: Final = 0
-_BAD_INPUT: Final = 2
+from compiler.telling import BAD_INPUT, OK, fail
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -37,13 +33,12 @@ def main(arguments: argparse.Namespace) -> int:
         write_output(page.encode("utf-8", "backslashreplace"), arguments.output)
     except SideError as fault:
         sys.stderr.write(fault.told(console.err))
-        return _BAD_INPUT
+        return BAD_INPUT
     except OutputError as fault:
-        sys.stderr.write(f"egressc: {printable_lines(str(fault))}\n")
-        return _BAD_INPUT
+        return fail(str(fault))
     if arguments.output != "-":
         console.note(f"wrote {arguments.output}")
-    return _OK
+    return OK
 
 
 def _open(names: Sequence[str], progress: Progress) -> tuple[Side, Side | None]:

@@ -4,11 +4,10 @@ import argparse
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
 
 from bundle.directory import GATEWAYS, open_bundle
 from bundle.model import Gateways
-from bundle.text import json_text, printable
+from bundle.text import json_text
 from compiler import report
 from compiler.console import Console
 from compiler.diagnostics import Diagnostic
@@ -25,32 +24,29 @@ from compiler.simulate.story import Story, of_scenario, of_sweep
 from compiler.simulate.sweep import sweep
 from compiler.simulate.text import story_text
 from compiler.simulate.whatif import Scenario, suppose
+from compiler.telling import DIFFERENT, OK, fail
 from compiler.text import did_you_mean
-
-_OK: Final = 0
-_CHANGED: Final = 1
-_BAD_INPUT: Final = 2
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Runs `egressc simulate` with parsed arguments; returns the exit status."""
     scenario = Scenario(tuple(dict.fromkeys(arguments.down)), tuple(dict.fromkeys(arguments.cordon)))
     if (scenario != Scenario()) == arguments.all_single_failures:
-        return _fail("say what happens: --down NODE, --cordon NODE or both, or else --all-single-failures")
+        return fail("say what happens: --down NODE, --cordon NODE or both, or else --all-single-failures")
     try:
         gates = parse_gates(arguments.fail_on)
     except GateError as fault:
-        return _fail(str(fault))
+        return fail(str(fault))
     try:
         told = _look(arguments, scenario, Console.of(arguments))
     except _InputError as fault:
         sys.stderr.write(fault.told)
-        return _fail(str(fault))
+        return fail(str(fault))
     met = told.happened & gates
     _print(told, met, arguments)
     for gate in sorted(met):
         sys.stderr.write(f"egressc: --fail-on {gate}: it happens\n")
-    return _CHANGED if (met if arguments.fail_on else told.touches_others) else _OK
+    return DIFFERENT if (met if arguments.fail_on else told.touches_others) else OK
 
 
 class _InputError(Exception):
@@ -124,8 +120,3 @@ def _print(told: _Told, met: frozenset[Gate], arguments: argparse.Namespace) -> 
         sys.stdout.write(story_markdown(told.story, met))
     else:
         sys.stdout.write(story_text(told.story, Console.of(arguments).out))
-
-
-def _fail(text: str) -> int:
-    sys.stderr.write(f"egressc: {printable(text)}\n")
-    return _BAD_INPUT

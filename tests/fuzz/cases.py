@@ -6,12 +6,12 @@ from xml.etree import ElementTree as ET
 from builders import dump
 from examined import examiner_of
 
-from compiler.cases import split
 from compiler.diagnostics import has_errors
-from compiler.examine import Examiner
-from compiler.junit import results_junit
 from compiler.pipeline import sort, understand
-from compiler.verdicts import results_json, results_text
+from compiler.testing.cases import split
+from compiler.testing.examine import Examiner
+from compiler.testing.junit import results_junit
+from compiler.testing.verdicts import results_json, results_text
 from fuzz.mutate import document_mutation
 from fuzz.properties import sound_findings, sound_text
 from fuzz.samples import objects

@@ -5,10 +5,10 @@ from functools import cached_property
 from typing import Final
 
 from bundle.model import WorkloadReport
-from compiler.cases import Source
 from compiler.hints import Labelled, of_workloads
 from compiler.model import Cluster, Labels, Selector
 from compiler.selectors import admits, workload_labels
+from compiler.testing.cases import Source
 from compiler.text import did_you_mean
 
 _NOTHING: Final[Labels] = {}

@@ -13,14 +13,14 @@ from typing import Final
 
 from bundle.model import PolicyReport, WorkloadReport
 from compiler.account import Account
-from compiler.cases import Assertion, Field, Source
 from compiler.destinations import range_texts, without_cluster
 from compiler.diagnostics import Place
 from compiler.explain import Explainer, ExplainError, why
 from compiler.intervals import merge
 from compiler.model import Address, Cluster, Family
 from compiler.outcomes import Outcome, Outcomes
-from compiler.selection import Selection, SelectionError
+from compiler.testing.cases import Assertion, Field, Source
+from compiler.testing.selection import Selection, SelectionError
 from compiler.text import did_you_mean
 
 _NAMED: Final[Mapping[Field, str]] = {

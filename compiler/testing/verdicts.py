@@ -6,8 +6,8 @@ from typing import Final
 from bundle.style import PLAIN, Style
 from bundle.text import json_text, printable
 from compiler.diagnostics import Place
-from compiler.examine import Breach, Fate, Result
 from compiler.outputs import BreachOutput, CaseOutput
+from compiler.testing.examine import Breach, Fate, Result
 from compiler.text import counted, some_of
 
 Lines = Mapping[Place, int]

@@ -6,24 +6,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bundle.text import printable_lines
-from compiler.cases import Assertion, split
-from compiler.commands import print_findings, tell_what_was_read
 from compiler.console import Console
 from compiler.diagnostics import Place, has_errors
-from compiler.examine import Examiner, Result
 from compiler.explain import Explainer
 from compiler.files import Sources, read_sources
-from compiler.junit import results_junit
 from compiler.model import Cluster
 from compiler.pipeline import compile_cluster, sort, understand
 from compiler.positions import find_positions
 from compiler.progress import Progress, counted
-from compiler.verdicts import Lines, places, results_json, results_text
-
-OK: Final = 0
-FAILED: Final = 1
-BAD_INPUT: Final = 2
+from compiler.telling import BAD_INPUT, DIFFERENT, OK, fail, tell_findings, tell_reading
+from compiler.testing.cases import Assertion, split
+from compiler.testing.examine import Examiner, Result
+from compiler.testing.junit import results_junit
+from compiler.testing.verdicts import Lines, places, results_json, results_text
 
 _FORMS: Final = {"json": results_json, "junit": results_junit}
 
@@ -86,12 +81,12 @@ def run(arguments: argparse.Namespace, examine: Callable[[Prepared, Console], It
         try:
             arguments.junit.write_text(results_junit(results, lines), encoding="utf-8")
         except OSError as fault:
-            return _fail(f"{arguments.junit}: cannot be written: {fault.strerror}")
+            return fail(f"{arguments.junit}: cannot be written: {fault.strerror}")
     if arguments.format == "text":
         sys.stdout.write(results_text(results, lines, console.out))
     else:
         sys.stdout.write(_FORMS[arguments.format](results, lines))
-    return OK if all(result.passed for result in results) else FAILED
+    return OK if all(result.passed for result in results) else DIFFERENT
 
 
 def _prepare(inputs: Sequence[str], console: Console) -> Prepared:
@@ -103,23 +98,23 @@ def _prepare(inputs: Sequence[str], console: Console) -> Prepared:
     sources, findings = read_sources(inputs)
     assertions, rest, faults = split(sources)
     findings += faults
-    print_findings(findings, sources, console)
+    tell_findings(findings, sources, console)
     if has_errors(findings):
         raise CasesError
     if len(rest) == len(sources):
-        _fail("no file with a list `cases` or `never` among the arguments")
+        fail("no file with a list `cases` or `never` among the arguments")
         raise CasesError
     with console.working() as progress:
         reading = understand({name: sources[name] for name in rest}, progress=progress)
-    tell_what_was_read(reading, console)
+    tell_reading(reading, console)
     cluster = reading.cluster or reading.draft
     if cluster is None:
-        print_findings(reading.findings, sources, console)
+        tell_findings(reading.findings, sources, console)
         raise CasesError
     with console.working() as progress:
         compiled = compile_cluster(cluster, progress=progress)
     if reading.cluster is None or compiled.files is None or compiled.account is None:
-        print_findings(sort(reading.findings + compiled.findings), sources, console)
+        tell_findings(sort(reading.findings + compiled.findings), sources, console)
         raise CasesError
     examiner = Examiner(cluster, compiled.account, Explainer.of(compiled.files))
     return Prepared(cluster, compiled.files, examiner, assertions, sources)
@@ -134,8 +129,3 @@ def _lines(results: Iterable[Result], sources: Sources) -> Lines:
         positions = find_positions(sources[name].decode("utf-8-sig", errors="replace"), wanted)
         found.update((place, position.line) for place, position in positions.items())
     return found
-
-
-def _fail(text: str) -> int:
-    sys.stderr.write(f"egressc: {printable_lines(text)}\n")
-    return BAD_INPUT

@@ -11,8 +11,8 @@ from pathlib import PurePath
 from xml.etree import ElementTree as ET
 
 from bundle.text import printable
-from compiler.examine import Result
-from compiler.verdicts import Lines, body, heading
+from compiler.testing.examine import Result
+from compiler.testing.verdicts import Lines, body, heading
 
 
 def results_junit(results: Iterable[Result], lines: Lines) -> str:
