@@ -28,7 +28,7 @@ format: $(STAMP) ## Format the code.
 	$(RUN)/ruff check --fix .
 
 golden: $(STAMP) ## Write the golden files anew; read the diff and explain it in the commit.
-	$(RUN)/pytest tests/test_golden.py tests/test_golden_diagnostics.py tests/test_golden_outputs.py --snapshot-update
+	.ci/as-root $(RUN)/pytest tests/test_golden.py tests/test_golden_diagnostics.py tests/test_golden_outputs.py tests/test_golden_node.py --snapshot-update
 
 schemas: $(STAMP) ## Write schemas/, docs/reference.md, docs/cli.md and the man page anew; read the diff.
 	$(RUN)/python -c 'import pathlib, compiler.manual as m, compiler.schema as s; [pathlib.Path(n).write_text(t) for n, t in {**s.files(), **m.pages()}.items()]'

@@ -228,8 +228,10 @@ def _declare_chain(chain: Chain) -> str:
 
 
 def _delete_elements(name: str, keys: Iterable[str]) -> str:
-    # nft takes the bare key: a comment that somebody put on an element is not part of it.
-    return f"delete element {TABLE} {name} {{ {', '.join(_ELEMENT_EXTRAS.sub('', key) for key in keys)} }}"
+    # nft takes the bare key: a comment that somebody put on an element is not part of it. The
+    # kernel lists elements in the order of its hash; sorted, a dry run says the same each time.
+    bare = sorted(_ELEMENT_EXTRAS.sub("", key) for key in keys)
+    return f"delete element {TABLE} {name} {{ {', '.join(bare)} }}"
 
 
 def _add_elements(item: Set, before: Mapping[str, str | None], chains_anew: frozenset[str]) -> Iterator[str]:

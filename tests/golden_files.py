@@ -47,4 +47,10 @@ class DiagnosticFiles(GoldenFiles):
 class OutputFiles(GoldenFiles):
     """The same for `golden/outputs/change/expected/`, what commands print."""
 
-    pattern = "outputs/*/expected/*"
+    pattern = "outputs/change/expected/*"
+
+
+class NodeOutputFiles(GoldenFiles):
+    """The same for `golden/outputs/node/expected/`, what the commands of a node print."""
+
+    pattern = "outputs/node/expected/*"
