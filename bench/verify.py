@@ -1,4 +1,4 @@
-"""How long `egressc compile`, `verify` and `simulate` take, and how much memory, on a cluster of a given size."""
+"""How long `egressc compile` and `egressc verify` take, and how much memory, on a cluster of a given size."""
 
 import argparse
 import sys
@@ -28,7 +28,6 @@ def main() -> int:
             for command in (
                 ["compile", str(home / "cluster.json"), "-o", str(home / "bundle")],
                 ["verify", str(home / "bundle")],
-                ["simulate", str(home / "cluster.json"), "--all-single-failures", "--fail-on", "no-standby"],
             ):
                 run = measure(command)
                 counts = f"{size.nodes:6} {size.workloads:10} {size.policies:9}"

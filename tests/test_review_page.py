@@ -25,7 +25,7 @@ def run(home: Path, block: str) -> str:
     done = subprocess.run(
         ["/bin/bash", "-c", script],
         cwd=home,
-        env={**os.environ, "PATH": path, "NO_COLOR": "1"},
+        env={**os.environ, "PATH": path, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
