@@ -319,8 +319,8 @@ def _suppositions(parser: argparse.ArgumentParser) -> None:
         metavar="GATE,…",
         action="append",
         default=[],
-        help=f"exit with 1 only if one of these happens: {', '.join(GATES)}; with --all-single-failures, no-standby "
-        "means gateways that have none as it is",
+        help=f"exit with 1 only if one of these happens: {', '.join(GATES)}; the loss of a node never does new-bypass "
+        "and new-cover; with --all-single-failures, no-standby means gateways that have none as it is",
     )
 
 

@@ -319,6 +319,7 @@ class WorkloadCountsOutput(TypedDict):
         appeared: Those that only the new side has, as NAMESPACE/NAME.
         disappeared: Those that only the old side has.
         replaced: Those of one name that are another one: with another address, or pods on another node.
+        moved: Virtual machines that run on another node with the address that they had.
     """
 
     total: int
@@ -328,6 +329,7 @@ class WorkloadCountsOutput(TypedDict):
     appeared: list[str]
     disappeared: list[str]
     replaced: list[str]
+    moved: list[str]
 
 
 class MasterMoveOutput(TypedDict):

@@ -325,3 +325,9 @@ def test_of_many_ranges_the_first_are_told(tmp_path: Path, capsys: pytest.Captur
 
     assert main(command) == 1
     assert capsys.readouterr().out.endswith("  and 10 more such ranges; --format json has all\n0 passed, 1 failed\n")
+
+
+def test_an_object_in_a_file_of_cases_is_refused_since_it_would_not_be_read() -> None:
+    cases = json.dumps({"cases": [case("default/front", expect={"verdict": "bypass"})]})
+
+    assert [text for text in findings_of(f"{dump(namespace('default'))}---\n{cases}") if "file of their own" in text]

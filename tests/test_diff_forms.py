@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +19,9 @@ from bench.clusters import Size, make_cluster
 from compiler.cli import main
 from compiler.diff.difference import Difference, compare_sides
 from compiler.diff.forms import diff_markdown, diff_text
-from compiler.diff.gateways import GatewayChanges, Pair
+from compiler.diff.gateways import GatewayChanges, Pair, VirtualIPMove
 from compiler.diff.output import diff_json
-from compiler.diff.traffic import Group
+from compiler.diff.traffic import KINDS, Group
 from compiler.gates import GATES
 from compiler.markdown import LARGEST
 from compiler.model import Family
@@ -217,3 +218,48 @@ def test_a_bundle_and_inputs_are_compared_alike(made: Path, capsys: pytest.Captu
     assert run(str(made), inputs) == 0
     assert run(inputs, str(made), "--format", "json") == 0
     assert json.loads(capsys.readouterr().out)["differs"] is False
+
+
+def test_without_a_workload_nothing_is_said_of_traffic_and_no_gate_passes(capsys: pytest.CaptureFixture[str]) -> None:
+    sides = (str(CHANGE / "before"), str(CHANGE / "after"))
+
+    assert run(*sides) == 1
+    assert "nothing can be said of traffic" in capsys.readouterr().out
+    assert run(*sides, "--fail-on", "new-drop") == 2
+    assert "give the snapshot by --with" in capsys.readouterr().err
+
+
+def test_a_comment_of_the_longest_names_in_every_section_has_room() -> None:
+    difference = change()
+    name = "n" * 253
+    groups = tuple(
+        replace(
+            group,
+            kind=kind,
+            workloads=tuple(f"{name}/{number}{name}" for number in range(9)),
+            policies_after=(name,) * 9,
+        )
+        for kind in KINDS
+        for group in difference.traffic.groups
+    )
+    move = VirtualIPMove("172.18.18.1", (name,) * 500, name, name)
+    gateways = replace(difference.gateways, virtual_ips=(move,) * 50, nodes_added=(name,) * 900)
+    text = diff_markdown(
+        replace(difference, traffic=replace(difference.traffic, groups=groups * 9), gateways=gateways), frozenset(GATES)
+    )
+
+    assert len(text.encode()) <= LARGEST
+    opened_right(text)
+
+
+def test_a_virtual_machine_that_moves_is_told(tmp_path: Path) -> None:
+    case = GOLDEN / "virtual-machine" / "input"
+    moved = tmp_path / "input"
+    shutil.copytree(case, moved)
+    for path in moved.iterdir():
+        path.write_text(path.read_text().replace("nodeName: worker-1", "nodeName: worker-2"))
+
+    difference = compare((case,), (moved,))
+
+    assert difference.traffic.moved
+    assert any("moved to another node" in line for line in lines(difference))

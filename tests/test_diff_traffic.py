@@ -83,6 +83,35 @@ def hold_against_the_reference(before: list[Obj], after: list[Obj], traffic: Tra
     return seen
 
 
+def hold_breaking(before: list[Obj], after: list[Obj], traffic: Traffic) -> None:
+    """Holds how many workloads lose connections, and how many behind gateways lose none, as the reference has it."""
+    old, new = Side(before), Side(after)
+    places = {str(a) for side in (old, new) for family in (4, 6) for a in edges(side.reference, family)}
+    breaking = kept = 0
+    for key in old.workloads.keys() & new.workloads.keys():
+        was, now = old.workloads[key], new.workloads[key]
+        moved = was.node != now.node
+        if was.addresses != now.addresses or (moved and was.kind == "Pod"):
+            continue
+        pairs_ = [
+            (old.fate(was, to), new.fate(now, to), to)
+            for to in places
+            if any(a.version == ip_address(to).version for a in was.addresses)
+        ]
+        bypassed = any(one[0] == "bypass" and not old.reference.in_cluster(ip_address(to)) for one, _, to in pairs_)
+        cut = any(one[0] != "drop" and without_gateway(one) != without_gateway(two) for one, two, _ in pairs_)
+        breaking += cut or (moved and bypassed)
+        kept += any(one[0] == "egress" for one, _, _ in pairs_) and not (cut or (moved and bypassed))
+
+    assert (traffic.breaking, traffic.kept) == (breaking, kept)
+
+
+def without_gateway(fate: Said) -> tuple[str, str | None, str | None]:
+    """What a connection is bound to: which gateway it is counted to does not matter."""
+    verdict, _, node, source = fate
+    return verdict, node, source
+
+
 def mirrored(traffic: Traffic) -> list[tuple[object, ...]]:
     return sorted(
         (str(g.after), str(g.before), g.family, g.ranges, g.workloads, g.policies_after, g.policies_before)
@@ -122,7 +151,8 @@ def check(examples: int) -> Counter[str]:
         assert (back.appeared, back.disappeared) == (traffic.disappeared, traffic.appeared)
         assert back.replaced == traffic.replaced
         assert compare_traffic(old, old).groups == ()
-        assert compare_gateways(old.account, old.account) == compare_gateways(new.account, new.account)
+        assert not compare_gateways(old.account, old.account)
+        hold_breaking(*pair, traffic)
         seen.update(["compared"])
 
     agree()
@@ -135,6 +165,13 @@ def test_a_diff_says_what_the_reference_says_and_is_mirrored() -> None:
     assert seen["compared"] > 60
     assert {"dropped", "source", "bypassed", "covered", "restored", "new", "gone"} - set(seen) == set()
     assert set(seen) - {"compared", "refused"} <= set(KINDS)
+
+
+def test_a_diff_that_takes_a_cut_connection_for_a_kept_one_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler.diff.traffic, "breaks", lambda before, after: before.verdict != after.verdict)
+
+    with pytest.raises(AssertionError):
+        check(100)
 
 
 def test_a_diff_that_forgets_a_range_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from builders import EGRESS_LABEL, Obj, agent, config, dump, gateway, interface, node, patched, pod, policy, state
 from commonmark import opened_right, tokens
-from conftest import ROOT
+from conftest import GOLDEN, ROOT
 
 from compiler.cli import main
 from compiler.elect import Earlier
@@ -183,6 +183,18 @@ def test_a_node_that_is_not_there_is_refused_with_the_one_that_was_meant(
 
     assert (status, out) == (2, "")
     assert err == "egressc: there is no node egress-1\\x1b in the inputs; did you mean egress-1?\n"
+
+
+def test_without_a_snapshot_there_is_nothing_to_lose_and_no_gate_passes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "egress.yaml"
+    path.write_text((GOLDEN / "outputs" / "change" / "after" / "egress.yaml").read_text(), encoding="utf-8")
+
+    status, out, err = run(capsys, path, "--all-single-failures", "--fail-on", "new-drop")
+
+    assert (status, out) == (2, "")
+    assert "add a snapshot" in err
 
 
 def test_balanced_starts_from_the_masters_of_the_bundle_in_use(

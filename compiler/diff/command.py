@@ -23,12 +23,10 @@ from compiler.telling import BAD_INPUT, DIFFERENT, OK, fail, tell_findings
 def main(arguments: argparse.Namespace) -> int:
     """Runs `egressc diff` with parsed arguments; returns the exit status."""
     console = Console.of(arguments)
+    if misuse := _misuse(arguments):
+        return fail(misuse)
     if arguments.live:
         return _live(arguments, console.out)
-    if arguments.new is None:
-        return fail("diff takes two sides, OLD and NEW, or with --live one bundle")
-    if arguments.node is not None or arguments.netns is not None:
-        return fail("--node and --netns go with --live, which compares a node's kernel with one bundle")
     try:
         gates = parse_gates(arguments.fail_on)
         with console.working() as progress:
@@ -39,6 +37,8 @@ def main(arguments: argparse.Namespace) -> int:
     except SideError as fault:
         sys.stderr.write(fault.told(console.err))
         return BAD_INPUT
+    if arguments.fail_on and not difference.traffic.total:
+        return fail("neither side has a workload, so that --fail-on has nothing to judge; give the snapshot by --with")
     tell_findings(new.findings, new.sources, console)
     met = difference.gates() & gates
     _print(difference, met, arguments.format, console.out)
@@ -48,13 +48,24 @@ def main(arguments: argparse.Namespace) -> int:
     return DIFFERENT if differs else OK
 
 
+def _misuse(arguments: argparse.Namespace) -> str | None:
+    """Returns how the arguments do not go together, None if they do."""
+    problems = {
+        "--live takes one bundle: the other side is the kernel": arguments.new is not None or arguments.shared,
+        "--live needs --node NAME, the node that this is": arguments.node is None,
+        "--fail-on is about traffic, of which a node's kernel tells nothing; leave --live or it out": arguments.fail_on,
+    }
+    if not arguments.live:
+        problems = {
+            "diff takes two sides, OLD and NEW, or with --live one bundle": arguments.new is None,
+            "--node and --netns go with --live, which compares a node's kernel with one bundle": arguments.node
+            is not None
+            or arguments.netns is not None,
+        }
+    return next((text for text, happens in problems.items() if happens), None)
+
+
 def _live(arguments: argparse.Namespace, style: Style) -> int:
-    if arguments.new is not None or arguments.shared:
-        return fail("--live takes one bundle: the other side is the kernel")
-    if arguments.node is None:
-        return fail("--live needs --node NAME, the node that this is")
-    if arguments.fail_on:
-        return fail("--fail-on is about traffic, of which a node's kernel tells nothing; leave --live or it out")
     from compiler.diff.live import live_diff  # noqa: PLC0415  # pulls in netlink, for which all else has no need
 
     text, status = live_diff(

@@ -43,7 +43,8 @@ class Difference:
             or traffic.appeared
             or traffic.disappeared
             or traffic.replaced
-            or any(getattr(gateways, name) for name in gateways.__slots__)
+            or traffic.moved
+            or gateways
             or any(node.changes or node.state != "changed" for node in self.nodes)
         )
 

@@ -11,6 +11,8 @@ from compiler.gates import Gate
 from compiler.markdown import LARGEST, escaped, fenced, folded
 
 _MOST_LINES = 200
+_LONGEST = 500
+"""Letters of a line of Markdown."""
 _FOR_PEOPLE = 30_000
 """Bytes of Markdown for what it means for traffic; the nodes get what is left."""
 
@@ -42,10 +44,10 @@ def diff_markdown(difference: Difference, met: frozenset[Gate]) -> str:
     if found:
         rows = "\n".join(f"| {escaped(section.title)} | {section.count} |" for section in found)
         parts.append(f"| what changes | how much |\n|---|---:|\n{rows}\n")
-    left = _FOR_PEOPLE - sum(len(part.encode()) for part in parts)
+    left = _FOR_PEOPLE - sum(len(part.encode()) + 1 for part in parts)
     for index, section in enumerate(found):
         part = _folded(section, left // (len(found) - index), unfolded=index == 0)
-        left -= len(part.encode())
+        left -= len(part.encode()) + 1
         parts.append(part)
     if difference.nodes:
         head = "#### Nodes' files\n"
@@ -80,12 +82,17 @@ def _folded(section: Section, budget: int, *, unfolded: bool) -> str:
     """Returns a section in so many bytes, with as many of its lines as have room."""
     summary = f"{section.title}: {section.count}"
     most = _MOST_LINES
-    while True:
-        lines = [f"{line.sign}{'  ' * line.depth}{line.text}" for line in _cut(section, most)]
+    while most:
+        lines = [f"{line.sign}{'  ' * line.depth}{_shortened(line.text)}" for line in _cut(section, most)]
         part = folded(summary, fenced(lines), unfolded=unfolded)
-        if len(part.encode()) <= budget or most <= 1:
+        if len(part.encode()) <= budget:
             return part
         most //= 2
+    return f"{escaped(summary)}: left out here for want of room; `--format json` has it.\n"
+
+
+def _shortened(text: str) -> str:
+    return f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text
 
 
 def _name(side: str) -> str:

@@ -4,7 +4,7 @@ In: the accounts of both sides. Out: values, one a thing that differs.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from typing import Generic, TypeVar
 
@@ -58,7 +58,7 @@ class VirtualIPMove:
 
 @dataclass(frozen=True, slots=True)
 class StandbyChange:
-    """A gateway of both sides with other nodes that could take over, in order of preference."""
+    """A gateway of both sides with other nodes that could take over; in order, which alone is no change."""
 
     gateway: str
     before: tuple[str, ...]
@@ -92,6 +92,10 @@ class GatewayChanges:
     ranges_removed: tuple[str, ...]
     nodes_added: tuple[str, ...]
     nodes_removed: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        """Whether anything differs."""
+        return any(getattr(self, field.name) for field in fields(self))
 
 
 def compare_gateways(old: Account, new: Account) -> GatewayChanges:

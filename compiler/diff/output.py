@@ -38,6 +38,7 @@ def diff_json(difference: Difference, met: frozenset[Gate]) -> DiffOutput:
             "appeared": list(traffic.appeared),
             "disappeared": list(traffic.disappeared),
             "replaced": list(traffic.replaced),
+            "moved": list(traffic.moved),
         },
         "traffic": [_traffic(group) for group in traffic.groups],
         "masters": [

@@ -58,9 +58,11 @@ class Section:
 def headline(difference: Difference) -> str:
     """Says in a line or two what the change does to traffic."""
     traffic = difference.traffic
+    if not traffic.total:
+        return "neither side has a workload, so that nothing can be said of traffic (is the snapshot missing?)"
     if not difference:
         return "nothing changes"
-    if not traffic.groups:
+    if not traffic.groups and not traffic.moved:
         return "no workload's traffic changes"
     changed = f"traffic of {traffic.changed:,} of {counted(traffic.total, 'workload')} changes"
     dropped = {name for group in traffic.groups if group.kind in _LOSSES for name in group.workloads}
@@ -149,7 +151,9 @@ def why_moved(move: MasterMove) -> str:
 
 def _virtual_ip(move: VirtualIPMove) -> Entry:
     sign: _Sign = "+" if move.before is None else "~" if move.after else "!"
-    return Entry(sign, f"{move.address} ({', '.join(move.gateways)})", (("", _arrow(move.before, move.after)),))
+    return Entry(
+        sign, f"{move.address} ({some_of(move.gateways, _MOST_NAMES)})", (("", _arrow(move.before, move.after)),)
+    )
 
 
 def _arrow(before: str | None, after: str | None) -> str:
@@ -210,6 +214,7 @@ def _workloads(difference: Difference) -> Iterator[Entry]:
         ("+", "new", traffic.appeared),
         ("-", "gone", traffic.disappeared),
         ("~", "replaced by another of the same name", traffic.replaced),
+        ("~", "moved to another node, with whose address what goes its ordinary way leaves now", traffic.moved),
     )
     for sign, word, names in lists:
         if names:

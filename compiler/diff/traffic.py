@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Final, Literal
 
 from bundle.model import WorkloadReport
-from compiler.destinations import Range
+from compiler.destinations import Range, common
 from compiler.model import Family
 from compiler.outcomes import BYPASS, Deciding, Outcome, Outcomes, Span
 
@@ -73,6 +73,8 @@ class Traffic:
         appeared: Workloads that only the second side has, as NAMESPACE/NAME, sorted.
         disappeared: Those that only the first side has.
         replaced: Those of the same name that have another address, or run on another node and are pods: other ones.
+        moved: Virtual machines that run on another node with the address that they had. What goes its ordinary way
+            leaves with another node's address then, so that such connections break.
         changed: How many workloads are in any group.
         breaking: How many workloads may have connections that break.
         kept: How many workloads that go by a gateway keep every connection.
@@ -83,6 +85,7 @@ class Traffic:
     appeared: tuple[str, ...]
     disappeared: tuple[str, ...]
     replaced: tuple[str, ...]
+    moved: tuple[str, ...]
     changed: int
     breaking: int
     kept: int
@@ -138,6 +141,7 @@ def compare_traffic(old: Outcomes, new: Outcomes) -> Traffic:
     shared = _shared_names((*old.workloads, *new.workloads))
     groups = _Groups(old, new, shared)
     replaced: list[str] = []
+    moved: list[str] = []
     changed = breaking = kept = 0
     for key in sorted(befores.keys() | afters.keys()):
         before, after = befores.get(key), afters.get(key)
@@ -146,6 +150,9 @@ def compare_traffic(old: Outcomes, new: Outcomes) -> Traffic:
             replaced.append(_name(before, shared))
         pieces = groups.add(before, after, lasting=lasting)
         broken = lasting and any(breaks(piece.before, piece.after) for piece in pieces)
+        if lasting and before is not None and after is not None and before.node != after.node:
+            moved.append(_name(before, shared))
+            broken = broken or groups.bypasses(before)
         changed += bool(pieces)
         breaking += broken
         kept += lasting and not broken and groups.leaves(before)
@@ -154,6 +161,7 @@ def compare_traffic(old: Outcomes, new: Outcomes) -> Traffic:
         appeared=tuple(_name(afters[key], shared) for key in sorted(afters.keys() - befores.keys())),
         disappeared=tuple(_name(befores[key], shared) for key in sorted(befores.keys() - afters.keys())),
         replaced=tuple(replaced),
+        moved=tuple(moved),
         changed=changed,
         breaking=breaking,
         kept=kept,
@@ -194,6 +202,15 @@ class _Groups:
     def leaves(self, before: WorkloadReport | None) -> bool:
         """Tells whether any packet of a workload left by a gateway."""
         return any(self._has_egress(_table(self._old, before, family)) for family in Family)
+
+    def bypasses(self, before: WorkloadReport) -> bool:
+        """Tells whether any packet of a workload to outside of the cluster went its ordinary way."""
+        for family in Family:
+            inside = self._old.in_cluster(family)
+            for low, high, outcome in _table(self._old, before, family) or ():
+                if outcome is BYPASS and common(((low, high),), inside) != ((low, high),):
+                    return True
+        return False
 
     def _has_egress(self, table: tuple[Span, ...] | None) -> bool:
         if id(table) not in self._leaving:

@@ -82,6 +82,10 @@ def _look(arguments: argparse.Namespace, scenario: Scenario, console: Console) -
         reading = read_cluster(names, progress=progress)
         if reading.cluster is None:
             raise _refusal(reading, reading.findings, console)
+        if not reading.cluster.nodes or not reading.cluster.workloads:
+            raise _InputError(
+                "the inputs have no node or no workload, so that there is nothing to lose; add a snapshot"
+            )
         known = reading.cluster.nodes
         for name in (*scenario.down, *scenario.cordoned):
             if name not in known:

@@ -158,7 +158,8 @@ def _moves(takeovers: Sequence[Takeover]) -> str:
 def _notes(impact: Impact, down: Sequence[str], idle: Sequence[str]) -> Iterable[str]:
     if impact.gone:
         go = "goes" if impact.gone == 1 else "go"
-        yield f"{_workloads(impact.gone)} on {_names(impact.scenario.down)} {go} with it, and count nowhere else."
+        them = "it" if len(impact.scenario.down) == 1 else "them"
+        yield f"{_workloads(impact.gone)} on {_names(impact.scenario.down)} {go} with {them}, and count nowhere else."
     if idle:
         serve = "serves" if len(idle) == 1 else "serve"
         yield f"{_names(idle)} {serve} no gateway even now: not Ready, cordoned or deleted."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Final, Literal
 
-from compiler.diagnostics import Diagnostic, Place
+from compiler.diagnostics import Diagnostic, Place, error
 from compiler.findings import Findings, listed
 from compiler.inputs.cases import CasesInput, From, Happening
 from compiler.load import Object
@@ -118,6 +118,10 @@ def split(sources: Mapping[str, bytes]) -> tuple[tuple[Assertion, ...], list[str
             rest.append(name)
             continue
         findings.add(*faults)
+        for document in documents:
+            if document not in lists and document.data is not None:
+                message = "an object in a file of cases would not be read; put the cases into a file of their own"
+                findings.add(error("EG105", document.place, message))
         for document in lists:
             read, faults = shape(CasesInput, Object("Cases", "", name, document.data, document.place))
             findings.add(*faults)
