@@ -9,6 +9,7 @@ from compiler import report
 from compiler.console import Console
 from compiler.diagnostics import Diagnostic, Severity
 from compiler.pipeline import Reading
+from compiler.sides import Side
 
 OK: Final = 0
 DIFFERENT: Final = 1
@@ -22,11 +23,11 @@ def fail(text: str) -> int:
     return BAD_INPUT
 
 
-def tell_reading(reading: Reading, console: Console) -> None:
+def tell_reading(read: Reading | Side, console: Console) -> None:
     """Says with `-v` what was read and how it was understood."""
-    for name, content in reading.sources.items():
+    for name, content in read.sources.items():
         console.detail(f"read {name}: {len(content)} bytes")
-    if cluster := reading.cluster:
+    if cluster := read.cluster:
         console.detail(
             f"understood {len(cluster.gateways)} gateways, {len(cluster.policies)} policies, "
             f"{len(cluster.nodes)} nodes, {len(cluster.workloads)} workloads"

@@ -115,6 +115,10 @@ def test_findings_are_what_check_is_for_so_quiet_leaves_out_their_count_only(
         ("verify bundle after cluster.yaml", {"read cluster.yaml: ", "verifying nodes: "}),
         ("explain bundle --from other/reports-1 --to 203.0.113.10", {"following the packet: "}),
         ("test after cluster.yaml cases.yaml", {"read cluster.yaml: ", "planning nodes: "}),
+        ("diff before after --with cluster.yaml", {"read before/egress.yaml: ", "comparing traffic: "}),
+        ("simulate after cluster.yaml --down egress-1", {"read cluster.yaml: ", "resolving policies: "}),
+        ("graph after cluster.yaml -o -", {"read cluster.yaml: ", "drawing: "}),
+        ("report after cluster.yaml -o -", {"read cluster.yaml: ", "asking what becomes of packets: "}),
     ],
 )
 def test_verbose_says_what_was_read_and_how_long_stages_took(

@@ -166,7 +166,7 @@ COMPILER = {
     "simulate.output": "diff.output gates simulate.outputs simulate.present simulate.sweep simulate.whatif",
     # the command line
     "console": "progress",
-    "telling": "console diagnostics pipeline report",
+    "telling": "console diagnostics pipeline report sides",
     "sign": "",
     "commands": "console diagnostics elect explain files github pipeline report resources sarif schema sides telling "
     "text verify.report verify.verify",

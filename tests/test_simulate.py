@@ -157,6 +157,7 @@ def test_a_gateway_that_is_down_as_it_is_is_named(tmp_path: Path, capsys: pytest
         ("--down egress-9", 2),
         ("--down egress-1 --all-single-failures", 2),
         ("--fail-on new-drop", 2),
+        ("--down egress-1 --cordon egress-2 egress-1", 2),
     ],
 )
 def test_the_exit_status_tells_whether_somebody_is_touched_or_what_was_asked_for_happens(

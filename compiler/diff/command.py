@@ -17,7 +17,7 @@ from compiler.files import read_sources
 from compiler.gates import Gate, GateError, parse_gates
 from compiler.progress import Progress
 from compiler.sides import Side, SideError, masters, open_side
-from compiler.telling import BAD_INPUT, DIFFERENT, OK, fail, tell_findings
+from compiler.telling import BAD_INPUT, DIFFERENT, OK, fail, tell_findings, tell_reading
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -39,6 +39,8 @@ def main(arguments: argparse.Namespace) -> int:
         return BAD_INPUT
     if arguments.fail_on and not difference.traffic.total:
         return fail("neither side has a workload, so that --fail-on has nothing to judge; give the snapshot by --with")
+    for side in (old, new):
+        tell_reading(side, console)
     tell_findings(new.findings, new.sources, console)
     met = difference.gates() & gates
     _print(difference, met, arguments.format, console.out)

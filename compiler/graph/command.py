@@ -13,7 +13,7 @@ from compiler.graph.dot import dot_text
 from compiler.graph.mermaid import markdown_text, mermaid_text
 from compiler.graph.picture import Picture, draw
 from compiler.sides import SideError, open_side
-from compiler.telling import BAD_INPUT, OK, fail, tell_findings
+from compiler.telling import BAD_INPUT, OK, fail, tell_findings, tell_reading
 
 _SECONDS: Final = 120
 """Longest time for Graphviz, which takes one second; the number of boxes is bounded."""
@@ -48,6 +48,7 @@ def main(arguments: argparse.Namespace) -> int:
             progress("drawing")
             picture = draw(side.account)
             content = _TEXTS[kind](picture).encode() if kind in _TEXTS else _by_graphviz(picture, kind)
+        tell_reading(side, console)
         tell_findings(side.findings, side.sources, console)
         write_output(content, arguments.output)
         if arguments.output != "-":

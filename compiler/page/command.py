@@ -13,7 +13,7 @@ from compiler.page.html import page_html
 from compiler.page.notes import notes_of_account, notes_of_findings
 from compiler.progress import Progress
 from compiler.sides import Side, SideError, is_bundle, masters, open_side
-from compiler.telling import BAD_INPUT, OK, fail
+from compiler.telling import BAD_INPUT, OK, fail, tell_reading
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -30,6 +30,7 @@ def main(arguments: argparse.Namespace) -> int:
             outcomes = Outcomes(side.account)
             notes = notes_of_account(outcomes) if told is None else notes_of_findings(told.findings, told.sources)
             page = page_html(side.name, side.bundle.manifest.inputs_digest, page_data(outcomes, notes))
+        tell_reading(told or side, console)
         write_output(page.encode("utf-8", "backslashreplace"), arguments.output)
     except SideError as fault:
         sys.stderr.write(fault.told(console.err))

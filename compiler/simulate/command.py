@@ -24,7 +24,7 @@ from compiler.simulate.story import Story, of_scenario, of_sweep
 from compiler.simulate.sweep import sweep
 from compiler.simulate.text import story_text
 from compiler.simulate.whatif import Scenario, suppose
-from compiler.telling import DIFFERENT, OK, fail
+from compiler.telling import DIFFERENT, OK, fail, tell_reading
 from compiler.text import did_you_mean
 
 
@@ -33,6 +33,8 @@ def main(arguments: argparse.Namespace) -> int:
     scenario = Scenario(tuple(dict.fromkeys(arguments.down)), tuple(dict.fromkeys(arguments.cordon)))
     if (scenario != Scenario()) == arguments.all_single_failures:
         return fail("say what happens: --down NODE, --cordon NODE or both, or else --all-single-failures")
+    if both := [name for name in scenario.down if name in scenario.cordoned]:
+        return fail(f"{both[0]} cannot be both lost and cordoned; give it once")
     try:
         gates = parse_gates(arguments.fail_on)
     except GateError as fault:
@@ -80,6 +82,8 @@ def _look(arguments: argparse.Namespace, scenario: Scenario, console: Console) -
     names = [*arguments.inputs, *([arguments.config] if arguments.config else [])]
     with console.working() as progress:
         reading = read_cluster(names, progress=progress)
+    tell_reading(reading, console)
+    with console.working() as progress:
         if reading.cluster is None:
             raise _refusal(reading, reading.findings, console)
         if not reading.cluster.nodes or not reading.cluster.workloads:
