@@ -5,23 +5,37 @@ is odd about them says `review`. Does not choose masters and knows nothing of ru
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from compiler.diagnostics import Place
 from compiler.intervals import longest_prefix_intervals
+from compiler.matching import Matching
 from compiler.model import Cluster, Family, Network, Policy, Selector, Workload
 from compiler.ranges import never_redirected
-from compiler.selectors import admits, workload_labels
 from compiler.suitability import Suitability, judge
 
+Prefix = tuple[int, int, int]
+"""A prefix as numbers: IP version, lowest and highest address."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """One CIDR of a policy: a destination of its gateway, or excluded."""
+    """One CIDR of a policy: a destination of its gateway, or excluded; there is one object of it.
+
+    Attributes:
+        policy: The policy.
+        prefix: The CIDR.
+        numbers: The same as numbers.
+        excluded: Whether what goes there is left alone.
+        place: Where it is written.
+    """
 
     policy: Policy
     prefix: Network
+    numbers: Prefix
     excluded: bool
+    place: Place
 
     @property
     def gateway(self) -> str | None:
@@ -49,7 +63,8 @@ class WorkloadClass:
 
     Attributes:
         policies: In order of precedence.
-        table: Of all their entries.
+        entries: Of those policies, in that order, the exclusions of each first.
+        table: Which entry decides for a prefix.
         decisions: Without gap from the lowest address to the highest.
         workloads: Sorted as in the cluster.
         contested: Names of workloads that have an address of each other, empty as a rule. Nobody knows whose packets
@@ -57,7 +72,8 @@ class WorkloadClass:
     """
 
     policies: tuple[Policy, ...]
-    table: Mapping[Network, Entry]
+    entries: tuple[Entry, ...]
+    table: Mapping[Prefix, Entry]
     decisions: Mapping[Family, tuple[Decision, ...]]
     workloads: tuple[Workload, ...]
     contested: tuple[str, ...] = ()
@@ -92,99 +108,72 @@ class Resolved:
 
 def resolve(cluster: Cluster) -> Resolved:
     """Resolves selectors and suitability."""
-    selected, unused = _select(cluster)
+    matching = Matching(cluster.policies, cluster.namespaces, cluster.workloads)
+    selected: dict[tuple[str, ...], tuple[tuple[Policy, ...], list[Workload]]] = {}
     contested = {id(workload) for group in cluster.contested for workload in group}
-    classes = [
-        _class(policies, clear)
-        for policies, workloads in selected.items()
-        if (clear := [workload for workload in workloads if id(workload) not in contested])
-    ]
-    of_workload = {id(workload): policies for policies, workloads in selected.items() for workload in workloads}
+    for workload in cluster.workloads:
+        policies = matching.policies_of(workload)
+        if policies and id(workload) not in contested:
+            selected.setdefault(_names(policies), (policies, []))[1].append(workload)
+    tables = Tables()
+    classes = [tables.make_class(policies, workloads) for policies, workloads in selected.values()]
     for group in cluster.contested:
-        classes.extend(_contest([(workload, of_workload.get(id(workload), ())) for workload in group]))
+        classes.extend(_contest([(workload, matching.policies_of(workload)) for workload in group], tables))
     classes.sort(key=lambda item: item.key)
+    unused = (entry for policy in cluster.policies for entry in policy.selectors if entry not in matching.used)
     suitability = {gateway.name: judge(gateway, cluster) for gateway in cluster.gateways.values()}
-    return Resolved(tuple(classes), suitability, never_redirected(cluster), unused)
+    return Resolved(tuple(classes), suitability, never_redirected(cluster), tuple(unused))
 
 
 def _names(policies: Iterable[Policy]) -> tuple[str, ...]:
     return tuple(policy.name for policy in policies)
 
 
-def _select(cluster: Cluster) -> tuple[dict[tuple[Policy, ...], list[Workload]], tuple[Selector, ...]]:
-    """Groups workloads by the policies that select them; equal label sets are matched once.
+class Tables:
+    """Routing tables of policies, whose entries are made once."""
 
-    Returns:
-        The groups, and the selector entries that select no workload, in order of policy and list.
-    """
-    known: dict[object, tuple[Policy, ...]] = {}
-    result: dict[tuple[str, ...], tuple[tuple[Policy, ...], list[Workload]]] = {}
-    used: set[Selector] = set()
-    for workload in cluster.workloads:
-        signature = _signature(workload)
-        if signature not in known:
-            namespace_labels = cluster.namespaces.get(workload.namespace, {})
-            labels = workload_labels(workload, namespace_labels)
-            policies = []
-            for policy in cluster.policies:
-                first = next((entry for entry in policy.selectors if admits(entry, labels, namespace_labels)), None)
-                if first is not None:
-                    used.add(first)
-                    policies.append(policy)
-            known[signature] = tuple(policies)
-        if found := known[signature]:
-            result.setdefault(_names(found), (found, []))[1].append(workload)
-    # A later entry of a list was not asked about what an earlier one selects.
-    unused = (
-        entry
-        for policy in cluster.policies
-        for index, entry in enumerate(policy.selectors)
-        if entry not in used and (index == 0 or not _selects_any(entry, cluster))
-    )
-    return dict(result.values()), tuple(unused)
+    def __init__(self) -> None:
+        self._entries: dict[str, tuple[Entry, ...]] = {}
+
+    def make_class(self, policies: tuple[Policy, ...], workloads: Iterable[Workload]) -> WorkloadClass:
+        """Makes the class of workloads that these policies select."""
+        entries, table = self.table(policies)
+        return WorkloadClass(policies, entries, table, decide(table), tuple(workloads))
+
+    def table(self, policies: Iterable[Policy]) -> tuple[tuple[Entry, ...], dict[Prefix, Entry]]:
+        """Returns all entries, and those that decide.
+
+        Between equal prefixes precedence decides, inside a policy the exclusion.
+        """
+        entries = tuple(entry for policy in policies for entry in self._of(policy))
+        table: dict[Prefix, Entry] = {}
+        for entry in entries:
+            table.setdefault(entry.numbers, entry)
+        return entries, table
+
+    def _of(self, policy: Policy) -> tuple[Entry, ...]:
+        if policy.name not in self._entries:
+            self._entries[policy.name] = tuple(_entries(policy))
+        return self._entries[policy.name]
 
 
-def _signature(workload: Workload) -> tuple[object, ...]:
-    """What selectors see of a workload."""
-    return (workload.namespace, workload.service_account, frozenset(workload.labels.items()))
+def _entries(policy: Policy) -> Iterator[Entry]:
+    for written, excluded in ((policy.excluded, True), (policy.destinations, False)):
+        for prefix, place in written.items():
+            numbers = (prefix.version, int(prefix.network_address), int(prefix.broadcast_address))
+            yield Entry(policy, prefix, numbers, excluded, place)
 
 
-def _selects_any(entry: Selector, cluster: Cluster) -> bool:
-    for workload in cluster.workloads:
-        namespace_labels = cluster.namespaces.get(workload.namespace, {})
-        if admits(entry, workload_labels(workload, namespace_labels), namespace_labels):
-            return True
-    return False
-
-
-def _class(policies: tuple[Policy, ...], workloads: Iterable[Workload]) -> WorkloadClass:
-    table = _table(policies)
-    return WorkloadClass(policies, table, _decisions(table), tuple(workloads))
-
-
-def _table(policies: Iterable[Policy]) -> dict[Network, Entry]:
-    """One routing table of all entries; between equal prefixes precedence decides, inside a policy the exclusion."""
-    table: dict[Network, Entry] = {}
-    for policy in policies:
-        for prefix in policy.excluded:
-            table.setdefault(prefix, Entry(policy, prefix, excluded=True))
-        for prefix in policy.destinations:
-            table.setdefault(prefix, Entry(policy, prefix, excluded=False))
-    return table
-
-
-def _decisions(table: Mapping[Network, Entry]) -> dict[Family, tuple[Decision, ...]]:
+def decide(table: Mapping[Prefix, Entry]) -> dict[Family, tuple[Decision, ...]]:
+    """Divides the destinations of each family by the entry that decides them."""
     result = {}
     for family in Family:
-        prefixes = [prefix for prefix in table if prefix.version == family]
-        intervals = longest_prefix_intervals(prefixes, family)
-        result[family] = tuple(
-            Decision(item.low, item.high, table[item.prefix] if item.prefix else None) for item in intervals
-        )
+        spans = [(low, high, entry) for (version, low, high), entry in table.items() if version == family]
+        result[family] = tuple(Decision(*item) for item in longest_prefix_intervals(spans, family))
     return result
 
 
-def _contest(group: list[tuple[Workload, tuple[Policy, ...]]]) -> list[WorkloadClass]:
+def _contest(group: Sequence[tuple[Workload, tuple[Policy, ...]]], tables: Tables) -> list[WorkloadClass]:
     """Makes the classes of workloads that have an address of each other: what is decided for one is so for all."""
     contested = tuple(sorted(f"{workload.kind} {workload.key}" for workload, _ in group))
     by_policies: dict[tuple[Policy, ...], list[Workload]] = {}
@@ -192,10 +181,11 @@ def _contest(group: list[tuple[Workload, tuple[Policy, ...]]]) -> list[WorkloadC
         by_policies.setdefault(policies, []).append(workload)
     if set(by_policies) == {()}:
         return []  # no policy selects any of them
-    tables = [_decisions(_table(policies)) for policies in by_policies]
-    decisions = {family: _any_gateway([table[family] for table in tables], family) for family in Family}
+    made = {policies: tables.table(policies) for policies in by_policies}
+    decided = [decide(table) for _, table in made.values()]
+    decisions = {family: _any_gateway([table[family] for table in decided], family) for family in Family}
     return [
-        WorkloadClass(policies, _table(policies), decisions, tuple(workloads), contested)
+        WorkloadClass(policies, *made[policies], decisions, tuple(workloads), contested)
         for policies, workloads in by_policies.items()
     ]
 

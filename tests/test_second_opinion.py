@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from second_opinion import Disagreement, compare
 
 import compiler.resolve
-from compiler.intervals import Interval, longest_prefix_intervals
-from compiler.model import Cluster, Family, Network
+from compiler.intervals import Span, longest_prefix_intervals
+from compiler.model import Cluster, Family
 from compiler.pipeline import Compiled, compile_cluster
+from compiler.resolve import Entry
 
 Mutant: TypeAlias = Callable[[Cluster], Cluster]
 
@@ -131,11 +132,12 @@ def _with_standbys_turned(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
 
 
 def test_an_interval_that_is_one_address_short_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    def short(prefixes: Iterable[Network], family: Family) -> tuple[Interval, ...]:
+    def short(prefixes: Iterable[Span[Entry]], family: Family) -> tuple[Span[Entry | None], ...]:
         first, *rest = longest_prefix_intervals(prefixes, family)
-        if not rest or first.high == first.low:
+        low, high, entry = first
+        if not rest or low == high:
             return (first, *rest)
-        return (replace(first, high=first.high - 1), replace(rest[0], low=first.high), *rest[1:])
+        return ((low, high - 1, entry), (high, *rest[0][1:]), *rest[1:])
 
     monkeypatch.setattr(compiler.resolve, "longest_prefix_intervals", short)
 
