@@ -10,23 +10,30 @@ from functools import lru_cache
 from typing import Final
 
 _CHAIN_NAME_KEPT: Final = 60
+_HALF: Final = 0xFFFF
+_ROOT: Final = 0xFFFFFFFF
 
 
 def class_ids(keys: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
     """Gives each class of workloads a number of 32 bits, the start of its SHA-256.
 
     Of two that fall on one number, which among 10,000 classes happens once in 86 clusters, the later in order of key
-    takes the digest with a further byte.
+    takes the digest with a further byte. So does who gets a number of which nft does not read what it prints, see
+    `bundle.ruleset.format_classid`: one with a half of zeros, and that of all ones.
     """
     result: dict[tuple[str, ...], int] = {}
     used: set[int] = set()
     for key in sorted(set(keys)):
         text = "\0".join(key).encode()
-        while (number := int.from_bytes(hashlib.sha256(text).digest()[:4])) in used:
+        while (number := int.from_bytes(hashlib.sha256(text).digest()[:4])) in used or not _is_classid(number):
             text += b"\0"
         used.add(number)
         result[key] = number
     return result
+
+
+def _is_classid(number: int) -> bool:
+    return number > _HALF and bool(number & _HALF) and number != _ROOT
 
 
 def chain_name(prefix: str, name: str) -> str:

@@ -23,6 +23,14 @@ class SourceElement:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteElement:
+    """The address of another node's workload and the number of its class."""
+
+    address: Address
+    class_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class RouteElement:
     """Destinations of a class and the verdict on them, in nft's words."""
 
@@ -36,6 +44,14 @@ class ClassChain:
     """The chain of a class of workloads; `members` says which those are, for readers."""
 
     name: str
+    class_id: int
+    members: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteClass:
+    """A class of other nodes' workloads, which has no chain; `members` says which those are, for readers."""
+
     class_id: int
     members: str
 
@@ -84,9 +100,12 @@ class NodePlan:
         node_interfaces: Interfaces with its InternalIPs, by which other nodes' packets come; empty when unknown.
         cluster: Destinations that are never redirected.
         stray_sources: Addresses of workloads that may arrive from other nodes, to be dropped if not translated.
-        sources: Workloads whose packets are decided here.
+        sources: Workloads of this node, whose packets are decided here.
         routes: What is decided.
         classes: Chains of the classes.
+        remotes: Workloads of other nodes whose packets may come here to be translated.
+        remote_routes: What is decided of them.
+        remote_classes: Their classes.
         next_hops: Gateway nodes that packets are sent to.
         translations: Gateways that this node serves or stands by for.
         routing: `routing.json`.
@@ -102,6 +121,9 @@ class NodePlan:
     sources: tuple[SourceElement, ...]
     routes: tuple[RouteElement, ...]
     classes: tuple[ClassChain, ...]
+    remotes: tuple[RemoteElement, ...]
+    remote_routes: tuple[RouteElement, ...]
+    remote_classes: tuple[RemoteClass, ...]
     next_hops: tuple[NextHop, ...]
     translations: tuple[Translation, ...]
     routing: Routing

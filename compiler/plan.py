@@ -18,7 +18,17 @@ from compiler.intervals import merge
 from compiler.links import Links
 from compiler.model import Address, Cluster, Family, Mode, Network, Node, Workload
 from compiler.naming import chain_name, class_ids, mark_numbers
-from compiler.nodeplan import ClassChain, NextHop, NodePlan, Range, RouteElement, SourceElement, Translation
+from compiler.nodeplan import (
+    ClassChain,
+    NextHop,
+    NodePlan,
+    Range,
+    RemoteClass,
+    RemoteElement,
+    RouteElement,
+    SourceElement,
+    Translation,
+)
 from compiler.peers import link_addresses, peers
 from compiler.ranges import collapse, without
 from compiler.resolve import Resolved, WorkloadClass
@@ -152,19 +162,31 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
         for name in masters
     )
     translations = tuple(_translation(name, item, marks, node.name) for name, item in served.items())
+    ways = _Ways(masters, served)
     sources: list[SourceElement] = []
     routes: list[RouteElement] = []
     classes: list[ClassChain] = []
-    for scope, members in (("local", local), ("remote", remote)):
-        for item, workloads in members:
-            class_id = shared.class_id[scope, *item.key]
-            chain = f"{scope}_{class_id:08x}"
-            classes.append(ClassChain(chain, class_id, _members(item)))
-            sources.extend(
-                SourceElement(address, chain) for workload in workloads for address in workload.addresses.values()
-            )
-            for family in _families(workloads):
-                routes.extend(_routes(item, family, class_id, scope, node, shared, _Ways(masters, served)))
+    for item, workloads in local:
+        class_id = shared.class_id["local", *item.key]
+        chain = f"local_{class_id:08x}"
+        classes.append(ClassChain(chain, class_id, _members(item)))
+        sources.extend(
+            SourceElement(address, chain) for workload in workloads for address in workload.addresses.values()
+        )
+        for family in _families(workloads):
+            routes.extend(_routes(item, family, class_id, "local", node, shared, ways))
+    # No address is in both maps: one that two workloads have is contested, and so never remote.
+    remotes: list[RemoteElement] = []
+    remote_routes: list[RouteElement] = []
+    remote_classes: list[RemoteClass] = []
+    for item, workloads in remote:
+        class_id = shared.class_id["remote", *item.key]
+        remote_classes.append(RemoteClass(class_id, _members(item)))
+        remotes.extend(
+            RemoteElement(address, class_id) for workload in workloads for address in workload.addresses.values()
+        )
+        for family in _families(workloads):
+            remote_routes.extend(_routes(item, family, class_id, "remote", node, shared, ways))
     elements = _each_once(sources)
     used = {element.chain for element in elements}  # a class that lost its only address has none
     classes = [item for item in classes if item.name in used]
@@ -178,8 +200,11 @@ def _plan_node(node: Node, shared: _Shared, findings: Findings) -> NodePlan:
         cluster=shared.redirected_never,
         stray_sources=_ranges(_strays(node, node_interfaces, shared)),
         sources=elements,
-        routes=tuple(sorted(routes, key=lambda item: (item.range.low.version, item.class_id, int(item.range.low)))),
+        routes=_in_order(routes),
         classes=tuple(sorted(classes, key=lambda item: item.name)),
+        remotes=tuple(sorted(remotes, key=lambda item: (item.address.version, int(item.address)))),
+        remote_routes=_in_order(remote_routes),
+        remote_classes=tuple(sorted(remote_classes, key=lambda item: item.class_id)),
         next_hops=next_hops,
         translations=translations,
         routing=routing(
@@ -205,6 +230,10 @@ def _each_once(sources: Iterable[SourceElement]) -> tuple[SourceElement, ...]:
     """Sorts elements by address; of a contested one there may be two, whose classes decide the same."""
     found = {item.address: item for item in sorted(sources, key=lambda item: item.chain)}
     return tuple(sorted(found.values(), key=lambda item: (item.address.version, int(item.address))))
+
+
+def _in_order(routes: Iterable[RouteElement]) -> tuple[RouteElement, ...]:
+    return tuple(sorted(routes, key=lambda item: (item.range.low.version, item.class_id, int(item.range.low))))
 
 
 def _ranges(networks: Iterable[Network]) -> tuple[Range, ...]:

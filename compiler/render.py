@@ -11,7 +11,7 @@ from functools import cache
 import jinja2
 
 from bundle import names
-from bundle.ruleset import fingerprint, format_range
+from bundle.ruleset import fingerprint, format_classid, format_range
 from compiler.model import Address, Family
 from compiler.nodeplan import NodePlan, Range
 from compiler.resources import resource
@@ -74,6 +74,7 @@ def _template() -> jinja2.Template:
         autoescape=False,  # noqa: S701  # nft text; every name in it was checked by `validate`
     )
     environment.filters["mark"] = _mark
+    environment.filters["classid"] = format_classid
     environment.filters["nft_family"] = lambda address: "ip" if address.version == Family.IPV4 else "ip6"
     return environment.get_template("ruleset.nft.j2")
 
@@ -125,6 +126,16 @@ def _sets(plan: NodePlan) -> tuple[SetText, ...]:
             for item in plan.routes
             if item.range.low.version == family
         ]
+        remotes = [
+            f"{item.address} : {format_classid(item.class_id)}"
+            for item in plan.remotes
+            if item.address.version == family
+        ]
+        remote_routes = [
+            f"{format_classid(item.class_id)} . {_range(item.range)} : {item.verdict}"
+            for item in plan.remote_routes
+            if item.range.low.version == family
+        ]
         add("cluster", "set", kind, True, "Destinations that are never redirected.", cluster)  # noqa: FBT003
         add("stray", "set", kind, True, "Addresses of workloads that may come from other nodes.", stray)  # noqa: FBT003
         add("nexthop", "set", f"mark . {kind}", False, "The next hop of a mark.", next_hops)  # noqa: FBT003
@@ -133,6 +144,11 @@ def _sets(plan: NodePlan) -> tuple[SetText, ...]:
         add("owned", "set", kind, False, purpose, map(str, owned))  # noqa: FBT003
         add("source", "map", f"{kind} : verdict", False, "Workloads and their classes.", sources)  # noqa: FBT003
         add("route", "map", f"mark . {kind} : verdict", True, "Class and destination to what is done.", routes)  # noqa: FBT003
+        if plan.translations:
+            purpose = "Workloads of other nodes and their classes."
+            add("remote", "map", f"{kind} : classid", False, purpose, remotes)  # noqa: FBT003
+            purpose = "Their class and destination to what is done."
+            add("remoteroute", "map", f"classid . {kind} : verdict", True, purpose, remote_routes)  # noqa: FBT003
     masqueraded = [f'{_mark(item.mark)} . "{item.masquerade}"' for item in plan.translations if item.masquerade]
     translation = [f"{_mark(item.mark)} : goto {item.nat_chain}" for item in plan.translations]
     purpose = "The interface on which a mark's packets are masqueraded."

@@ -74,6 +74,7 @@ def _check_chains(scope: Scope, as_written: bool) -> None:
     world = World(
         mask=scope.claims.mask,
         node_interfaces=tuple(sorted(set(scope.claims.interfaces(scope.node).values()))),
+        serves=bool(scope.served),
         masquerades=any(item.source.masquerade for item in scope.served.values()),
         answers=bool(scope.claims.reply_networks(scope.node)),
     )

@@ -69,12 +69,14 @@ class World:
     Attributes:
         mask: Bits of the packet mark that are ours.
         node_interfaces: Interfaces by which other nodes' packets come, empty when unknown.
+        serves: Whether the node serves gateways, or stands by for them.
         masquerades: Whether a gateway's source address is known on the node only.
         answers: Whether the node answers reverse path filtering (`bundle.model.ReplyRule`).
     """
 
     mask: int
     node_interfaces: tuple[str, ...]
+    serves: bool
     masquerades: bool
     answers: bool
 

@@ -21,7 +21,8 @@ def differing_chain(skeleton: Skeleton, world: World) -> str:
 
 @cache
 def _written(world: World) -> Skeleton:
-    masquerading = Translation("", "marks", "translates", world.mask, (), "outside", armed=True)
+    interface = "outside" if world.masquerades else None
+    translation = Translation("", "marks", "translates", world.mask, (), interface, armed=True)
     answer = ReplyRule("ipv4", 0, "", 0)
     plan = NodePlan(
         node="",
@@ -32,8 +33,11 @@ def _written(world: World) -> Skeleton:
         sources=(),
         routes=(),
         classes=(),
+        remotes=(),
+        remote_routes=(),
+        remote_classes=(),
         next_hops=(),
-        translations=(masquerading,) if world.masquerades else (),
+        translations=(translation,) if world.serves else (),
         routing=Routing("", (), (), (answer,) if world.answers else (), (), ()),
         addresses=Addresses("", ()),
         contested=False,
