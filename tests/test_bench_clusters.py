@@ -74,7 +74,6 @@ def test_selectors_ask_for_labels_of_all_sorts() -> None:
         "apps.kubernetes.io/pod-index",
         "tier",
         "track",
-        "app",
         "io.kubernetes.pod.namespace",
         "io.cilium.k8s.policy.serviceaccount",
         "pod-template-hash",
