@@ -47,6 +47,11 @@ class Cover:
         index = bisect_right(self._lows, low) - 1
         return index >= 0 and high <= self._highs[index]
 
+    def holds_address(self, address: Address) -> bool:
+        """Tells whether an address is covered."""
+        number = int(address)
+        return self.holds(number, number)
+
 
 def covers(networks: Iterable[Network]) -> dict[Family, Cover]:
     """Returns what prefixes, none of which overlaps another, cover of each family."""

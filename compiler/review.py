@@ -12,9 +12,10 @@ from compiler.intervals import enclosing
 from compiler.matching import signature
 from compiler.model import Cluster, Family, Network, Requirement, Workload
 from compiler.ranges import Cover, covers
-from compiler.resolve import Decision, Entry, Resolved, WorkloadClass
+from compiler.resolve import Resolved, WorkloadClass
 from compiler.selectors import asks_for_namespace, of_workloads, workload_labels
 from compiler.suitability import Suitability, why_none
+from compiler.tables import Decision, Entry, RoutingTable
 
 
 def review(cluster: Cluster, resolved: Resolved) -> tuple[Diagnostic, ...]:
@@ -32,7 +33,7 @@ def review(cluster: Cluster, resolved: Resolved) -> tuple[Diagnostic, ...]:
 
 
 def _warn_unused_selectors(cluster: Cluster, resolved: Resolved, findings: Findings) -> None:
-    selecting = {policy.name for item in resolved.classes for policy in item.policies}
+    selecting = {policy.name for item in resolved.classes for policy in item.table.policies}
     unused = {entry.place for entry in resolved.unused}
     labelled: Labelled | None = None
     for policy in cluster.policies:
@@ -62,8 +63,8 @@ def _warn_conflicts(classes: Iterable[WorkloadClass], findings: Findings) -> Non
     told: set[tuple[str, str, Network]] = set()
     for item in classes:
         concerned = _by_family(item.workloads)
-        for entry in item.entries:
-            winner = item.table[entry.numbers]
+        for entry in item.table.entries:
+            winner = item.table.deciding[entry.numbers]
             if winner is entry or winner.gateway == entry.gateway or winner.policy is entry.policy:
                 continue
             if not entry.excluded and entry.prefix in entry.policy.excluded:
@@ -87,10 +88,10 @@ def _warn_dead(classes: Iterable[WorkloadClass], redirected_never: Iterable[Netw
     never = covers(redirected_never)
     for item in classes:
         concerned = _by_family(item.workloads)
-        doubted = [e for e in item.entries if e not in alive and Family(e.prefix.version) in concerned]
-        deciding = _deciding(item) if doubted else {}
+        doubted = [e for e in item.table.entries if e not in alive and Family(e.prefix.version) in concerned]
+        deciding = _deciding(item.table) if doubted else {}
         for entry in doubted:
-            reason = _why_dead(entry, item, deciding, never)
+            reason = _why_dead(entry, item.table, deciding, never)
             if reason is None:
                 alive.add(entry)
                 blame.pop(entry, None)
@@ -104,9 +105,9 @@ def _warn_dead(classes: Iterable[WorkloadClass], redirected_never: Iterable[Netw
         findings.warning("EG308", entry.place, message)
 
 
-def _deciding(item: WorkloadClass) -> dict[Entry, list[Decision]]:
+def _deciding(table: RoutingTable) -> dict[Entry, list[Decision]]:
     found: dict[Entry, list[Decision]] = {}
-    for decisions in item.decisions.values():
+    for decisions in table.decisions.values():
         for decision in decisions:
             if decision.entry is not None:
                 found.setdefault(decision.entry, []).append(decision)
@@ -114,10 +115,10 @@ def _deciding(item: WorkloadClass) -> dict[Entry, list[Decision]]:
 
 
 def _why_dead(
-    entry: Entry, item: WorkloadClass, deciding: Mapping[Entry, Iterable[Decision]], never: Mapping[Family, Cover]
+    entry: Entry, table: RoutingTable, deciding: Mapping[Entry, Iterable[Decision]], never: Mapping[Family, Cover]
 ) -> str | None:
     """Returns why an entry decides nothing for a class, None if it decides something."""
-    first = item.table[entry.numbers]
+    first = table.deciding[entry.numbers]
     if first.policy is not entry.policy:
         return f"EgressGatewayPolicy {first.policy.name} has the same CIDR and {_why(first, entry)}"
     if first is not entry:
@@ -128,7 +129,7 @@ def _why_dead(
     if all(inside.holds(part.low, part.high) for part in deciding[entry]):
         return "traffic to what is inside the cluster, on the link or multicast is never redirected"
     if entry.excluded:
-        without = _next_of_equal(entry, item.entries) or enclosing(item.table, entry.numbers)
+        without = _next_of_equal(entry, table.entries) or enclosing(table.deciding, entry.numbers)
         if without is None or without.excluded:
             return "without it the packet would go its ordinary way too"
     return None

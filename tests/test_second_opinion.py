@@ -16,11 +16,11 @@ from clusters import clusters
 from hypothesis import HealthCheck, Phase, given, settings
 from second_opinion import Disagreement, compare
 
-import compiler.resolve
+import compiler.tables
 from compiler.intervals import Span, longest_prefix_intervals
 from compiler.model import Cluster, Family
 from compiler.pipeline import Compiled, compile_cluster
-from compiler.resolve import Entry
+from compiler.tables import Entry
 
 Mutant: TypeAlias = Callable[[Cluster], Cluster]
 
@@ -139,7 +139,7 @@ def test_an_interval_that_is_one_address_short_is_seen(monkeypatch: pytest.Monke
             return (first, *rest)
         return ((low, high - 1, entry), (high, *rest[0][1:]), *rest[1:])
 
-    monkeypatch.setattr(compiler.resolve, "longest_prefix_intervals", short)
+    monkeypatch.setattr(compiler.tables, "longest_prefix_intervals", short)
 
     with pytest.raises(Disagreement):
         check(100)
