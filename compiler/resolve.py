@@ -1,7 +1,7 @@
 """Resolve: which policies select a workload, what they decide, and which nodes are suitable for a gateway.
 
-In: a cluster. Out: classes of workloads with their decisions, and the suitability of every node with the reasons. What
-is odd about them says `review`. Does not choose masters and knows nothing of rules.
+In: a cluster. Out: classes of workloads with their decisions, and the suitability of each gateway's member nodes with
+the reasons. What is odd about them says `review`. Does not choose masters and knows nothing of rules.
 """
 
 from bisect import bisect_right
@@ -79,7 +79,7 @@ class Resolved:
 
     Attributes:
         classes: Sorted by key; workloads that no policy selects are in none.
-        suitability: Gateway name to node name to verdict.
+        suitability: Gateway name to name of a member node, in order, to verdict.
         redirected_never: Destinations that no policy decides about (semantics.md §6), sorted and apart from each other.
         unused: Entries of `spec.selectors` that select no workload, in order of policy and list.
     """
@@ -103,8 +103,7 @@ def resolve(cluster: Cluster) -> Resolved:
     for group in cluster.contested:
         classes.extend(_contest([(workload, of_workload.get(id(workload), ())) for workload in group]))
     classes.sort(key=lambda item: item.key)
-    suitability = {gateway.name: judge(gateway, cluster) for gateway in cluster.gateways.values()}
-    return Resolved(tuple(classes), suitability, never_redirected(cluster), unused)
+    return Resolved(tuple(classes), judge(cluster), never_redirected(cluster), unused)
 
 
 def _names(policies: Iterable[Policy]) -> tuple[str, ...]:
