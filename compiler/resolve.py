@@ -1,7 +1,7 @@
 """Resolve: which policies select a workload, what they decide, and which nodes are suitable for a gateway.
 
-In: a cluster. Out: classes of workloads with their decisions, and the suitability of every node with the reasons. What
-is odd about them says `review`. Does not choose masters and knows nothing of rules.
+In: a cluster. Out: classes of workloads with their decisions, and the suitability of each gateway's member nodes with
+the reasons. What is odd about them says `review`. Does not choose masters and knows nothing of rules.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ class Resolved:
 
     Attributes:
         classes: Sorted by key; workloads that no policy selects are in none.
-        suitability: Gateway name to node name to verdict.
+        suitability: Gateway name to member node to verdict.
         redirected_never: Destinations that no policy decides about (semantics.md §6), sorted and apart from each other.
         unused: Entries of `spec.selectors` that select no workload, in order of policy and list.
     """
@@ -57,8 +57,7 @@ def resolve(cluster: Cluster) -> Resolved:
     matching = Matching(cluster.policies, cluster.namespaces, cluster.workloads)
     classes = classify(cluster, matching, Tables())
     unused = (entry for policy in cluster.policies for entry in policy.selectors if entry not in matching.used)
-    suitability = {gateway.name: judge(gateway, cluster) for gateway in cluster.gateways.values()}
-    return Resolved(classes, suitability, never_redirected(cluster), tuple(unused))
+    return Resolved(classes, judge(cluster), never_redirected(cluster), tuple(unused))
 
 
 def classify(cluster: Cluster, matching: Matching, tables: Tables) -> tuple[WorkloadClass, ...]:

@@ -163,8 +163,7 @@ def _warn_unserved(cluster: Cluster, suitability: Mapping[str, Mapping[str, Suit
         if any(verdict.suitable for verdict in verdicts.values()):
             continue
         place = gateway.place.at("spec", "nodeSelector")
-        members = any(verdict.reasons != ("SelectorMismatch",) for verdict in verdicts.values())
-        if members:
+        if verdicts:
             why = f" ({why_none(verdicts)}); mend one of these, or select other nodes"
         else:
             labelled = labelled or Labelled("node", [node.labels for node in cluster.nodes.values()])
