@@ -93,8 +93,8 @@ COMPILER = {
     "pack": "account nodeplan render",
     # the edge to the disk, and the stages in their order
     "files": "diagnostics",
-    "pipeline": "account balance diagnostics elect files load model pack plan progress resolve review salvage source "
-    "validate",
+    "pipeline": "account balance diagnostics elect files load model nodeplan pack plan progress resolve review salvage "
+    "source validate",
     # findings and results as text
     "positions": "diagnostics source",
     "report": "balance diagnostics positions source text",
