@@ -265,6 +265,19 @@ def format_classid(number: int) -> str:
     return f"{number >> 16:x}:{number & 0xFFFF:x}"
 
 
+def parse_classid(text: str) -> int:
+    """Reads what `format_classid` returns.
+
+    Raises:
+        ValueError: It is anything else.
+    """
+    major, colon, minor = text.partition(":")
+    number = int(major, 16) << 16 | int(minor, 16)
+    if not colon or format_classid(number) != text:
+        raise ValueError(f"{text[:80]!r} is no classid")
+    return number
+
+
 def format_range(low: IPv4Address | IPv6Address, high: IPv4Address | IPv6Address) -> str:
     """Returns the range as nft prints it: one address, a prefix where it is one, else `low-high`."""
     if low == high:

@@ -99,7 +99,8 @@ COMPILER = {
     "positions": "diagnostics source",
     "report": "balance diagnostics positions source text",
     # questions about a bundle
-    "evaluate": "model",
+    "lookup": "",
+    "evaluate": "lookup model",
     "trace": "evaluate model",
     "explain": "evaluate model outputs text trace",
     "verify": "",
