@@ -83,7 +83,7 @@ COMPILER = {
     "peers": "model suitability",
     "plan": "diagnostics elect findings intervals links model naming nodeplan peers ranges resolve routes suitability",
     "render": "model nodeplan resources",
-    "account": "elect model peers ranges resolve suitability",
+    "account": "elect model peers resolve suitability",
     "pack": "account nodeplan render",
     # the edge to the disk, and the stages in their order
     "files": "diagnostics",
