@@ -6,6 +6,7 @@ In: cluster, resolved classes, elections. Out: the values of `gateways.json`, `p
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import ip_network
 
 from bundle.model import Cluster as ClusterReport
@@ -24,9 +25,8 @@ from bundle.model import (
     Workloads,
 )
 from compiler.elect import Election
-from compiler.model import Cluster, Family, Node
+from compiler.model import Address, Cluster, Family, Network, Node
 from compiler.peers import link_addresses
-from compiler.ranges import never_redirected
 from compiler.resolve import Resolved
 from compiler.suitability import Source, Suitability, interface_of, why_none
 
@@ -47,7 +47,7 @@ def give_account(cluster: Cluster, resolved: Resolved, elections: Mapping[str, E
         _gateways(cluster, resolved, elections),
         _policies(cluster),
         _workloads(cluster, resolved),
-        _cluster(cluster),
+        _cluster(cluster, resolved.redirected_never),
     )
 
 
@@ -100,7 +100,7 @@ def _gateway(
         nodes={node: NodeReport(verdict.suitable, verdict.reasons) for node, verdict in verdicts.items()},
         sources={node: _source(verdict.source) for node, verdict in verdicts.items() if verdict.source},
         link_addresses={
-            node: tuple(map(str, addresses))
+            node: tuple(map(_text, addresses))
             for node, addresses in link_addresses(election.gateway, nodes, verdicts).items()
         },
         conditions=(_condition(election.order, verdicts),),
@@ -122,7 +122,13 @@ def _source_ips(order: tuple[str, ...], verdicts: Mapping[str, Suitability]) -> 
 
 
 def _address(source: Source | None, family: Family) -> str | None:
-    return str(source.addresses[family]) if source and family in source.addresses else None
+    return _text(source.addresses[family]) if source and family in source.addresses else None
+
+
+@lru_cache(1 << 14)
+def _text(address: Address) -> str:
+    """Returns the text of an address; gateways share nodes, so that the same few are asked for many times."""
+    return str(address)
 
 
 def _source(source: Source) -> NodeSource:
@@ -161,13 +167,13 @@ def _workloads(cluster: Cluster, resolved: Resolved) -> Workloads:
     )
 
 
-def _cluster(cluster: Cluster) -> ClusterReport:
+def _cluster(cluster: Cluster, redirected_never: Iterable[Network]) -> ClusterReport:
     config = cluster.config
     return ClusterReport(
         mark_mask=f"0x{config.mark_mask:08x}",
         rule_priority=config.rule_priority,
         table_base=config.table_base,
-        never_redirected=tuple(str(network) for network in never_redirected(cluster)),
+        never_redirected=tuple(str(network) for network in redirected_never),
         workload_ranges=tuple(str(network) for network in cluster.workload_ranges),
         nodes={name: _node(node) for name, node in sorted(cluster.nodes.items())},
     )

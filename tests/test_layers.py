@@ -89,7 +89,7 @@ COMPILER = {
     "plan": "blocks diagnostics elect findings ground model naming nodeplan peers ranges resolve routes suitability "
     "verdicts",
     "render": "model nodeplan resources",
-    "account": "elect model peers ranges resolve suitability",
+    "account": "elect model peers resolve suitability",
     "pack": "account nodeplan render",
     # the edge to the disk, and the stages in their order
     "files": "diagnostics",
