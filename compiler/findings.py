@@ -36,6 +36,13 @@ class Findings:
             elif self._beyond.setdefault(item.code, item).severity is not item.severity is Severity.ERROR:
                 self._beyond[item.code] = item  # an error among what is left out must stop the compiler too
 
+    def extend(self, other: "Findings") -> None:
+        """Adds what another collector has, as if it had been added here in the first place."""
+        items, seen, beyond = other._items, other._seen, other._beyond  # noqa: SLF001  # of its own class
+        self.add(*items, *beyond.values())
+        for code in beyond:
+            self._seen[code] += seen[code] - LIMIT - 1
+
     def error(self, code: str, place: Place, message: str, *related: Place) -> None:
         """Adds an error."""
         self.add(error(code, place, message, *related))
@@ -44,12 +51,12 @@ class Findings:
         """Adds a warning."""
         self.add(warning(code, place, message))
 
-    def check(self, place: Place, function: Callable[[str], _T], text: str) -> _T | None:
-        """Calls a function of `compiler.text`; its fault becomes an error at `place`, and the result None."""
+    def check(self, place: Place, function: Callable[[str], _T], text: str, *path: str | int) -> _T | None:
+        """Calls a function of `compiler.text`; its fault becomes an error at `path` below `place`, the result None."""
         try:
             return function(text)
         except TextError as fault:
-            self.error(fault.code, place, str(fault))
+            self.error(fault.code, place.at(*path) if path else place, str(fault))
             return None
 
     def addresses(self, texts: Iterable[tuple[str, Place]]) -> tuple[Address, ...]:

@@ -1,19 +1,20 @@
-"""Load, second half: documents to objects by kind, each once.
+"""Load, second half: files to objects by kind, each once.
 
-In: documents. Out: the objects of the kinds that egressc knows, how many it passed over, and what was wrong. Does not
-look inside an object beyond what names it.
+In: the bytes of files. Out: the objects of the kinds that egressc knows, how many it passed over, and what was wrong.
+Does not look inside an object beyond what names it.
 """
 
 import hashlib
-import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from compiler.diagnostics import Diagnostic, Place, error, warning
+from compiler.fastjson import Doubt, Raw, canonical_form, decode, read_item, read_list
 from compiler.findings import Findings
-from compiler.source import Data, Document
+from compiler.source import Data, read_documents
 from compiler.text import closest
 
 KINDS: Final = {
@@ -52,13 +53,24 @@ _MAX_LISTS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """One Kubernetes object as plain data."""
+    """One Kubernetes object.
+
+    Attributes:
+        content: Plain data, or the text that it is in a file of JSON.
+        digest: SHA-256 of its canonical form; empty where it is larger or deeper than any object can be.
+    """
 
     kind: str
     namespace: str
     name: str
-    data: dict[str, Data]
+    content: dict[str, Data] | Raw
     place: Place
+    digest: bytes = b""
+
+    @property
+    def data(self) -> dict[str, Data]:
+        """The object as plain data, made anew at each call where it is kept as text."""
+        return decode(self.content) if isinstance(self.content, Raw) else self.content
 
     @property
     def title(self) -> str:
@@ -111,43 +123,119 @@ def texts_at(data: Data, keys: Collection[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def load(documents: Iterable[Document]) -> tuple[Loaded, tuple[Diagnostic, ...]]:
-    """Collects objects: lists are unwrapped, equal repetitions are dropped, differing ones are an error."""
+@dataclass(frozen=True, slots=True)
+class FileObjects:
+    """What one file holds; `passed_over` counts the objects of other kinds."""
+
+    objects: tuple[Object, ...]
+    passed_over: int
+    findings: Findings
+
+
+def read_objects(name: str, raw: bytes) -> FileObjects:
+    """Turns the bytes of one file into objects; lists are unwrapped.
+
+    Args:
+        name: File name for places; `-` for standard input.
+        raw: YAML or JSON in UTF-8.
+    """
+    place = Place(name)
+    try:
+        return _gather(_list_parts(raw, place), Findings())
+    except Doubt:
+        documents, faults = read_documents(name, raw)
+        findings = Findings()
+        findings.add(*faults)
+        return _gather((part for item in documents for part in _parts(item.data, item.place)), findings)
+
+
+def load(files: Iterable[FileObjects]) -> tuple[Loaded, tuple[Diagnostic, ...]]:
+    """Collects objects: equal repetitions are dropped, differing ones are an error."""
     known: dict[tuple[str, str, str], Object] = {}
     findings = Findings()
     passed_over = 0
-    for document in documents:
-        for data, place in _unwrap(document.data, document.place):
-            found = _identify(data, place)
-            if isinstance(found, Diagnostic):
-                findings.add(found)
-            elif found is None:
-                passed_over += 1
-            else:
-                findings.add(*_check_version(found))
-                key = (found.kind, found.namespace, found.name)
-                first = known.setdefault(key, found)
-                if first is not found and not _same(first.data, found.data):
-                    findings.add(_differs(first, found))
-    objects, digest = _digest((known[key] for key in sorted(known)), findings)
-    return Loaded(objects, passed_over, digest), findings.done()
+    for file in files:
+        passed_over += file.passed_over
+        findings.extend(file.findings)
+        for item in file.objects:
+            first = known.setdefault((item.kind, item.namespace, item.name), item)
+            if first is not item and not _same(first, item):
+                findings.add(_differs(first, item))
+    kept = []
+    digest = hashlib.sha256()
+    for _, item in sorted(known.items(), key=itemgetter(0)):
+        if item.digest:
+            kept.append(item)
+            digest.update(item.digest)
+        else:
+            findings.add(_too_much(item))
+    return Loaded(tuple(kept), passed_over, digest.hexdigest()), findings.done()
 
 
-def _unwrap(data: Data, place: Place, depth: int = 0) -> Iterable[tuple[Data, Place]]:
+class _Part(NamedTuple):
+    """A value of a file that is no list of others: as plain data, as what is kept of it, and in its canonical form."""
+
+    data: Data
+    content: Data | Raw
+    canonical: bytes | None
+    place: Place
+
+
+def _list_parts(raw: bytes, place: Place) -> Iterator[_Part]:
+    """Reads a list of JSON and keeps no more than the text of what is in it.
+
+    Raises:
+        Doubt: The file must be read the slow way.
+    """
+    whole = read_list(raw)
+    for index, text in enumerate(whole.items):
+        data, canonical = read_item(text)
+        at = place.at("items", index)
+        if isinstance(data, dict) and "kind" in data and not str(data["kind"]).endswith("List"):
+            yield _Part(data, text, canonical, at)
+            continue
+        for part in _entry(data, whole.head, at, 0):
+            canonical = canonical_form(part.data)
+            yield _Part(part.data, Raw(canonical), canonical, part.place)
+
+
+def _parts(data: Data, place: Place, depth: int = 0) -> Iterator[_Part]:
     kind = data.get("kind") if isinstance(data, dict) and depth < _MAX_LISTS else None
     if isinstance(kind, str) and kind.endswith("List") and isinstance(data.get("items"), list):
         for index, item in enumerate(data["items"]):
-            # `kubectl get -o json` of one kind names it in the list only, in some versions.
-            if isinstance(item, dict) and "kind" not in item and kind != "List":
-                given = {"apiVersion": data.get("apiVersion"), "kind": kind.removesuffix("List"), **item}
-                yield given, place.at("items", index)
-            else:
-                yield from _unwrap(item, place.at("items", index), depth + 1)
+            yield from _entry(item, data, place.at("items", index), depth)
     else:
-        yield data, place
+        yield _Part(data, data, None, place)
 
 
-def _identify(data: Data, place: Place) -> Object | Diagnostic | None:  # noqa: PLR0911  # one return a kind of fault
+def _entry(item: Data, whole: Mapping[str, Data], place: Place, depth: int) -> Iterator[_Part]:
+    kind = whole["kind"]
+    # `kubectl get -o json` of one kind names it in the list only, in some versions.
+    if isinstance(item, dict) and "kind" not in item and kind != "List":
+        given = {"apiVersion": whole.get("apiVersion"), "kind": kind.removesuffix("List"), **item}
+        yield _Part(given, given, None, place)
+    else:
+        yield from _parts(item, place, depth + 1)
+
+
+def _gather(parts: Iterable[_Part], findings: Findings) -> FileObjects:
+    objects = []
+    passed_over = 0
+    for data, content, canonical, place in parts:
+        found = _identify(data, place)
+        if isinstance(found, Diagnostic):
+            findings.add(found)
+        elif found is None:
+            passed_over += 1
+        else:
+            if found[0] in _OWN:
+                findings.add(*_check_version(found[0], data["apiVersion"], place))
+            objects.append(Object(*found, content, place, _digest(data if canonical is None else canonical)))
+    return FileObjects(tuple(objects), passed_over, findings)
+
+
+def _identify(data: Data, place: Place) -> tuple[str, str, str] | Diagnostic | None:  # noqa: PLR0911  # one return a kind of fault
+    """Returns the kind, namespace and name of an object that is read, None for one that is passed over."""
     if not isinstance(data, dict):
         return error("EG105", place, "expected a Kubernetes object, with apiVersion, kind and metadata")
     if (fault := _check_type(data, place)) is not None:
@@ -159,7 +247,7 @@ def _identify(data: Data, place: Place) -> Object | Diagnostic | None:  # noqa: 
     if data["kind"] == "ModuleConfig" and isinstance(metadata, dict) and metadata.get("name") != "virtualization":
         return None
     if data["kind"] == "EgressCompilerConfig" and not metadata:
-        return Object("EgressCompilerConfig", "", "", data, place)
+        return "EgressCompilerConfig", "", ""
     if (fault := _check_name(data, place)) is not None:
         return fault
     # Of the kinds that are read, these two have namespaces; a namespace given to another means nothing.
@@ -169,7 +257,7 @@ def _identify(data: Data, place: Place) -> Object | Diagnostic | None:  # noqa: 
         namespace = "default"
     if namespace is not None and not isinstance(namespace, str):
         return error("EG202", place.at("metadata", "namespace"), "must be a text; write the name of a namespace")
-    return Object(data["kind"], namespace or "", metadata["name"], data, place)
+    return data["kind"], namespace or "", metadata["name"]
 
 
 def _check_type(data: dict[str, Data], place: Place) -> Diagnostic | None:
@@ -215,11 +303,10 @@ def _near_kind(group: str, kind: str) -> str | None:
     return kinds[near] if not group or closest(group, [own], _NEAR_GROUP) else None
 
 
-def _check_version(item: Object) -> Iterable[Diagnostic]:
-    given, known = item.data["apiVersion"], _OWN.get(item.kind)
-    if known is not None and given != known:
+def _check_version(kind: str, given: str, place: Place) -> Iterable[Diagnostic]:
+    if given != (known := _OWN[kind]):
         message = f"{given} is not a version that egressc knows; it is read as {known}, so write that"
-        yield warning("EG109", item.place.at("apiVersion"), message)
+        yield warning("EG109", place.at("apiVersion"), message)
 
 
 def _too_deep(data: dict[str, Data], place: Place) -> Diagnostic | None:
@@ -228,10 +315,12 @@ def _too_deep(data: dict[str, Data], place: Place) -> Diagnostic | None:
     return None
 
 
-def _same(first: Data, second: Data) -> bool:
+def _same(first: Object, second: Object) -> bool:
+    if first.digest and first.digest == second.digest:
+        return True
     try:
-        return bool(first == second)
-    except RecursionError:  # told of when the digest is made
+        return first.data == second.data
+    except RecursionError:  # told of by `_too_much`
         return True
 
 
@@ -243,20 +332,21 @@ def _differs(first: Object, second: Object) -> Diagnostic:
     return error("EG106", second.place, message, first.place)
 
 
-def _digest(objects: Iterable[Object], findings: Findings) -> tuple[tuple[Object, ...], str]:
-    """Returns the objects that are of a size that can be, and the digest of them all."""
-    digest = hashlib.sha256()
-    kept = []
-    for item in objects:
-        try:
-            text = json.dumps(item.data, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-        except RecursionError:
-            findings.error("EG102", item.place, f"this {item.kind} is nested deeper than can be read")
-            continue
-        if len(text) > _LARGEST or text.count(",") > _MOST_VALUES:
-            message = f"this {item.kind} is larger than any object of Kubernetes can be, which is 3 MiB by default"
-            findings.error("EG105", item.place, message)
-            continue
-        digest.update(f"{item.kind}\0{item.namespace}\0{item.name}\0{text}\n".encode())
-        kept.append(item)
-    return tuple(kept), digest.hexdigest()
+def _digest(content: dict[str, Data] | bytes) -> bytes:
+    """Returns the digest of an object or of its canonical form, an empty one where it is too deep or too large."""
+    try:
+        canonical = content if isinstance(content, bytes) else canonical_form(content)
+    except RecursionError:
+        return b""
+    if len(canonical) > _LARGEST or canonical.count(b",") > _MOST_VALUES:
+        return b""
+    return hashlib.sha256(canonical).digest()
+
+
+def _too_much(item: Object) -> Diagnostic:
+    try:
+        canonical_form(item.data)
+    except RecursionError:
+        return error("EG102", item.place, f"this {item.kind} is nested deeper than can be read")
+    message = f"this {item.kind} is larger than any object of Kubernetes can be, which is 3 MiB by default"
+    return error("EG105", item.place, message)

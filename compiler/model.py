@@ -4,7 +4,7 @@ Nothing here knows about files, YAML or pydantic. Tuples are sorted by the stage
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal
@@ -38,6 +38,14 @@ class Family(enum.IntEnum):
     def everything(self) -> Network:
         """The prefix that holds every address."""
         return IPv4Network("0.0.0.0/0") if self is Family.IPV4 else IPv6Network("::/0")
+
+
+def by_family(addresses: Iterable[Address]) -> dict[Family, Address]:
+    """Returns the first address of each family, IPv4 before IPv6."""
+    result: dict[Family, Address] = {}
+    for address in addresses:
+        result.setdefault(Family(address.version), address)
+    return dict(sorted(result.items())) if len(result) > 1 else result
 
 
 class Mode(enum.Enum):

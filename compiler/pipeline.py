@@ -13,7 +13,7 @@ from compiler.balance import Move
 from compiler.diagnostics import Diagnostic, Place, error, has_errors
 from compiler.elect import NOTHING_EARLIER, Earlier, elect
 from compiler.files import Sources, read_sources
-from compiler.load import load
+from compiler.load import load, read_objects
 from compiler.model import Cluster
 from compiler.nodeplan import NodePlan
 from compiler.pack import pack, stream
@@ -22,7 +22,6 @@ from compiler.progress import Progress, counted, silent
 from compiler.resolve import resolve
 from compiler.review import review
 from compiler.salvage import broken_kinds, pass_over, salvage
-from compiler.source import Document, read_documents
 from compiler.validate import validate
 
 _OWN_KINDS: Final = {"EgressGateway", "EgressGatewayPolicy"}
@@ -102,13 +101,9 @@ def understand(
         keep_going: Whether objects with errors are left out, instead of there being no cluster.
         progress: Is told of each stage.
     """
-    documents: list[Document] = []
-    for name, raw in counted(tuple(sources.items()), "understanding files", progress):
-        found, faults = read_documents(name, raw)
-        documents.extend(found)
-        findings += faults
+    files = [read_objects(name, raw) for name, raw in counted(tuple(sources.items()), "understanding files", progress)]
     progress("validating objects")
-    loaded, faults = load(documents)
+    loaded, faults = load(files)
     findings += faults
     nothing = not loaded.of("EgressGateway") and not loaded.of("EgressGatewayPolicy")
     if nothing and (keep_going or not has_errors(findings)):

@@ -11,10 +11,10 @@ from typing import Any, Final, TypeAlias, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from compiler.diagnostics import Diagnostic, Place, error
-from compiler.findings import LIMIT
+from compiler.findings import LIMIT, Findings
 from compiler.load import Object
 from compiler.source import Data
-from compiler.text import did_you_mean
+from compiler.text import check_name, did_you_mean
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -34,6 +34,21 @@ _WANTED = {
     "text_or_list": "a text or a list of texts",
     "text_or_mapping": "a text or a mapping",
 }
+
+
+def read_as(model: type[_M], item: Object, findings: Findings) -> _M | None:
+    """Reads an object as `model` and checks what it is called; None when anything in it has the wrong shape."""
+    read, faults = shape(model, item)
+    findings.add(*faults)
+    check_names(item, findings)
+    return read
+
+
+def check_names(item: Object, findings: Findings) -> None:
+    """Checks the name and namespace of an object."""
+    findings.check(item.place, check_name, item.name, "metadata", "name")
+    if item.namespace:
+        findings.check(item.place, check_name, item.namespace, "metadata", "namespace")
 
 
 def shape(model: type[_M], item: Object) -> tuple[_M | None, tuple[Diagnostic, ...]]:

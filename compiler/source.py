@@ -21,7 +21,8 @@ Data = Any
 LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """PyYAML's loader, in C where it was built so; only its events are used."""
 _MAX_DEPTH: Final = 100
-_MAX_DIGITS: Final = 40
+MAX_DIGITS: Final = 40
+"""Of a whole number."""
 _MAX_TAG_DIRECTIVES: Final = 100
 _ALIAS_ALLOWANCE: Final = 10_000
 
@@ -38,7 +39,7 @@ _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010
 # Possessive, so that a string of a hundred megabytes leaves nothing to go back to.
 _JSON_STRING = r'"(?:[^"\\]++|\\.)*+"'
 _JSON_CONSTANT = re.compile(rf"{_JSON_STRING}|NaN|-?Infinity")
-_JSON_LONG_NUMBER = re.compile(rf"{_JSON_STRING}|-?[0-9]{{{_MAX_DIGITS},}}")
+_JSON_LONG_NUMBER = re.compile(rf"{_JSON_STRING}|-?[0-9]{{{MAX_DIGITS},}}")
 _JSON_TOKEN = re.compile(rf"({_JSON_STRING})(\s*:)?|[\[\]{{}}]")
 _JSON_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -173,8 +174,8 @@ class _JsonHooks:
         raise _Fault("EG102", f"{value} is not JSON", _first_match(_JSON_CONSTANT, self._text))
 
     def integer(self, value: str) -> int:
-        if len(value) > _MAX_DIGITS:
-            message = f"a number of more than {_MAX_DIGITS} digits"
+        if len(value) > MAX_DIGITS:
+            message = f"a number of more than {MAX_DIGITS} digits"
             raise _Fault("EG102", message, _first_match(_JSON_LONG_NUMBER, self._text))
         return int(value)
 
@@ -338,8 +339,8 @@ def _scalar(event: Any) -> Data:  # noqa: ANN401  # PyYAML has no types
 
 def _integer(text: str, event: Any) -> int:  # noqa: ANN401  # PyYAML has no types
     digits = text.lstrip("+-").lower()
-    if len(digits) > _MAX_DIGITS:
-        raise _Fault("EG102", f"a number of more than {_MAX_DIGITS} digits; put it in quotes", _start(event))
+    if len(digits) > MAX_DIGITS:
+        raise _Fault("EG102", f"a number of more than {MAX_DIGITS} digits; put it in quotes", _start(event))
     if digits.startswith("0x"):
         value = int(digits, 16)
     elif digits.startswith("0") and digits != "0":

@@ -30,16 +30,16 @@ def parse_address(text: str) -> Address:
     Raises:
         TextError: It is not one.
     """
-    if _is_address(text):
-        return ip_address(text)
+    if (address := _address(text)) is not None:
+        return address
     head, slash, _ = text.partition("/")
-    hint = f"leave out the prefix length: {head}" if slash and _is_address(head) else "write one such as 192.0.2.10"
+    hint = f"leave out the prefix length: {head}" if slash and _address(head) else "write one such as 192.0.2.10"
     raise TextError("EG206", f"{text!r} is not an IP address; {hint}")
 
 
 def readable_addresses(texts: Iterable[str]) -> tuple[Address, ...]:
     """Returns the IP addresses among texts, sorted and each once."""
-    found = {ip_address(text) for text in texts if _is_address(text)}
+    found = {address for text in texts if (address := _address(text)) is not None}
     return tuple(sorted(found, key=lambda address: (address.version, int(address))))
 
 
@@ -53,9 +53,9 @@ def parse_network(text: str) -> tuple[Network, bool]:
         TextError: It is not one, or has no prefix length.
     """
     head, slash, prefix = text.partition("/")
-    if not _is_address(head) or (slash and not _PREFIX.fullmatch(prefix)):
+    address = _address(head)
+    if address is None or (slash and not _PREFIX.fullmatch(prefix)):
         raise TextError("EG207", f"{text!r} is not a CIDR; write one such as 10.20.0.0/16 or 2001:db8::/32")
-    address = ip_address(head)
     if not slash:
         raise TextError("EG207", f"{text!r} has no prefix length; did you mean {address}/{address.max_prefixlen}?")
     if int(prefix) > address.max_prefixlen:
@@ -148,13 +148,13 @@ def did_you_mean(text: str, known: Collection[str]) -> str:
     return f"; did you mean {close}?" if close else ""
 
 
-def _is_address(text: str) -> bool:
+def _address(text: str) -> Address | None:
     try:
         address = ip_address(text)
     except ValueError:
-        return False
+        return None
     # Not with a zone; and no IPv4 in IPv6 clothes, which Pythons print differently and no packet on a wire has.
-    return "%" not in text and getattr(address, "ipv4_mapped", None) is None
+    return None if "%" in text or getattr(address, "ipv4_mapped", None) is not None else address
 
 
 def counted(number: int, what: str) -> str:

@@ -31,13 +31,12 @@ from compiler.model import (
     mask_shift,
 )
 from compiler.patterns import NAMESPACE_LABELS_PREFIX
-from compiler.shape import shape
+from compiler.shape import read_as, shape
 from compiler.snapshot import Snapshot, read_snapshot
 from compiler.text import (
     check_interface,
     check_label_key,
     check_label_value,
-    check_name,
     check_source_address,
     did_you_mean,
     parse_address,
@@ -92,10 +91,7 @@ def _each(
 ) -> dict[str, _V]:
     made = {}
     for item in loaded.of(kind):
-        read, faults = shape(model, item)
-        findings.add(*faults)
-        findings.check(item.place.at("metadata", "name"), check_name, item.name)
-        if read is not None:
+        if (read := read_as(model, item, findings)) is not None:
             made[item.name] = make(item, read, findings)
     return made
 

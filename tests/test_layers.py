@@ -59,6 +59,7 @@ COMPILER = {
     "inputs.base": "inputs.constraints",
     "inputs.egress": "inputs.base inputs.constraints patterns",
     "inputs.kubernetes": "inputs.base",
+    "inputs.pods": "",
     "inputs.cases": "inputs.base inputs.constraints inputs.egress",
     # what others may know of it and of what we write
     "schema.classes": "",
@@ -69,10 +70,13 @@ COMPILER = {
     "simulate.outputs",
     # the stages
     "source": "diagnostics",
-    "load": "diagnostics findings source text",
+    "fastjson": "source",
+    "load": "diagnostics fastjson findings source text",
     "shape": "diagnostics findings load text source",
     "ranges": "findings intervals model suitability",
-    "snapshot": "diagnostics findings inputs.base inputs.kubernetes load model ranges shape text",
+    "nodes": "diagnostics findings inputs.kubernetes load model shape text",
+    "workloads": "diagnostics fastjson findings inputs.kubernetes inputs.pods load model shape text",
+    "snapshot": "findings inputs.kubernetes load model nodes ranges shape text workloads",
     "validate": "diagnostics findings inputs.egress load model patterns shape snapshot text",
     "matching": "model selectors",
     "tables": "diagnostics intervals model",
@@ -94,7 +98,7 @@ COMPILER = {
     # the edge to the disk, and the stages in their order
     "files": "diagnostics",
     "pipeline": "account balance diagnostics elect files load model nodeplan pack plan progress resolve review salvage "
-    "source validate",
+    "validate",
     # findings and results as text
     "positions": "diagnostics source",
     "report": "balance diagnostics positions source text",
@@ -198,7 +202,7 @@ TABLES = {"bundle": BUNDLE, "compiler": COMPILER}
 # What each package may import of the others and of what is installed, and the exceptions by module.
 OUTSIDE = {
     "bundle": set[str](),
-    "compiler": {"bundle", "pydantic", "pydantic_core", "jinja2", "yaml"},
+    "compiler": {"bundle", "msgspec", "pydantic", "pydantic_core", "jinja2", "yaml"},
     "applier": {"bundle", "pyroute2", "nftables"},
 }
 EXCEPTIONS = {
@@ -332,10 +336,11 @@ def test_nftables_is_imported_in_one_place() -> None:
     assert [name for name in MODULES if any(top(found) == "nftables" for found in imports(name))] == ["applier.nft"]
 
 
-@pytest.mark.parametrize("package", ["jinja2", "yaml"])
+@pytest.mark.parametrize("package", ["jinja2", "msgspec", "yaml"])
 def test_parsers_and_templates_stay_in_their_stages(package: str) -> None:
     yaml = {"compiler.source", "compiler.positions", "compiler.pack", "compiler.schema.crd"}
-    expected = {"jinja2": {"compiler.render", "compiler.page.html"}, "yaml": yaml}[package]
+    msgspec = {"compiler.fastjson", "compiler.inputs.pods", "compiler.workloads"}
+    expected = {"jinja2": {"compiler.render", "compiler.page.html"}, "msgspec": msgspec, "yaml": yaml}[package]
     compiler = [name for name in MODULES if top(name) == "compiler"]
 
     assert expected == {name for name in compiler if any(top(found) == package for found in imports(name))}

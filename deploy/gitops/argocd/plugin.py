@@ -27,8 +27,7 @@ from typing import Final
 
 from bundle.text import printable
 from compiler.files import read_sources
-from compiler.load import load
-from compiler.source import read_documents
+from compiler.load import load, read_objects
 
 _KINDS: Final = ("EgressGateway", "EgressGatewayPolicy")
 _LARGEST: Final = 1 << 20
@@ -117,8 +116,7 @@ def _egressc(*arguments: str) -> None:
 
 def _resources(inputs: list[str]) -> list[dict[str, object]]:
     sources, _ = read_sources(inputs)
-    documents = [item for name, raw in sources.items() for item in read_documents(name, raw)[0]]
-    loaded, _ = load(documents)
+    loaded, _ = load(read_objects(name, raw) for name, raw in sources.items())
     return [{**item.data} for kind in _KINDS for item in loaded.of(kind)]
 
 
