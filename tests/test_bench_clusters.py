@@ -109,8 +109,8 @@ def test_half_of_the_workloads_are_selected_by_one_to_four_policies_in_both_fami
 
     selected = sum(len(item.workloads) for item in resolved.classes)
     assert 1 / 3 < selected / len(cluster.workloads) < 5 / 6
-    assert {len(item.policies) for item in resolved.classes} <= {1, 2, 3, 4}
-    assert max(len(item.policies) for item in resolved.classes) > 1
+    assert {len(item.table.policies) for item in resolved.classes} <= {1, 2, 3, 4}
+    assert max(len(item.table.policies) for item in resolved.classes) > 1
     assert all(len(node.internal_ips) == len(node.pod_cidrs) == 2 for node in cluster.nodes.values())
     assert sum(len(workload.addresses) == 2 for workload in cluster.workloads) > 4 / 5 * len(cluster.workloads)
     versions = [{prefix.version for prefix in policy.destinations} for policy in cluster.policies]
