@@ -16,7 +16,7 @@ from bench.inventory import App, Inventory, Size, draw_inventory
 from bench.objects import Obj
 from bench.policies import draw_policies
 
-__all__ = ["SIZES", "Size", "changed_cluster", "make_cluster", "scaled"]
+__all__ = ["SIZES", "Size", "changed_cluster", "grown_cluster", "make_cluster", "scaled"]
 
 SIZES: Final[Mapping[str, Size]] = MappingProxyType(
     {
@@ -62,6 +62,20 @@ def changed_cluster(text: str) -> str:
             item["spec"]["unschedulable"] = True
     items.append(objects.service_cidr("more", "10.10.0.0/16"))
     return _text(items)
+
+
+def grown_cluster(text: str) -> str:
+    """Returns a cluster of `make_cluster` with one workload more, which a policy selects."""
+    items: list[Obj] = json.loads(text)["items"]
+    labels = [
+        entry.get("podSelector", {}).get("matchLabels", {})
+        for item in items
+        for entry in item.get("spec", {}).get("selectors", ())
+    ]
+    # An app that is selected by nothing but its name has one that no other team's app has.
+    names = {each["app"] for each in labels if set(each) == {"app"}}
+    pods = (item for item in items if item["kind"] == "Pod" and item["metadata"]["labels"]["app"] in names)
+    return _text([*items, objects.twin(next(pods))])
 
 
 def _text(items: list[Obj]) -> str:

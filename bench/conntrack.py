@@ -1,23 +1,28 @@
 """How long the pass over connection tracking takes: list, decide, delete.
 
-It fills the table, so run it as root in a network namespace of its own:
-
-    unshare -n .venv/bin/python -m bench.conntrack
+It fills the table, so it is run as root in a network namespace of its own: `unshare -n python -m bench.conntrack`.
 """
 
-import argparse
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from functools import partial
+from typing import Final, TypeVar
 
 from applier.connections import stale
 from applier.conntrack import delete_connections, list_connections
 from applier.decision import Decisions
 from applier.model import Address
 from bench.connections import Entry, insert
+from bench.tables import BenchError, Options, Row, Table, measured, run
 from bundle.ruleset import parse
+
+_ENTRIES: Final = 200_000
+"""Entries, half of them stale."""
+
+_WORKLOADS: Final = 150_000
+"""Source addresses that the rules know."""
 
 _RULESET = """
 table inet egressc {{
@@ -49,44 +54,51 @@ table inet egressc {{
 	}}
 }}
 """
-T = TypeVar("T")
+_T = TypeVar("_T")
+_HELD: Final = (Address("172.18.18.240/32", "eth1", None),)
 
-_HELD = (Address("172.18.18.240/32", "eth1", None),)
 
-
-def main() -> int:
-    """Prints what each step takes; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--entries", type=int, default=200_000, help="entries, half of them stale")
-    parser.add_argument("--workloads", type=int, default=150_000, help="source addresses that the rules know")
-    arguments = parser.parse_args()
-    workloads = [f"10.{64 + (n >> 16)}.{n >> 8 & 255}.{n & 255}" for n in range(arguments.workloads)]
+def tables(options: Options) -> Iterator[Table]:
+    """Measures each step, on a table that is filled anew in each round."""
+    workloads = [f"10.{64 + (n >> 16)}.{n >> 8 & 255}.{n & 255}" for n in range(_WORKLOADS)]
     text = _RULESET.format(sources=", ".join(f"{address} : goto local_00000001" for address in workloads))
-    ruleset = parse(text, "inet egressc")
-    insert(_entries(workloads, arguments.entries))
-    decisions = _measured("read the ruleset", 1, lambda: Decisions(ruleset))
-    count = arguments.entries
-    _measured("list", count, lambda: deque(list_connections(), maxlen=0))
-    _measured("list of one source", 1, lambda: list(list_connections(workloads[:1])))
-    found = _measured("list and decide", count, lambda: list(stale(decisions, _HELD, list_connections())))
-    deleted = _measured("delete", len(found), lambda: delete_connections(found))
-    return 0 if deleted == len(found) == count // 2 else 1
+    decisions = Decisions(parse(text, "inet egressc"))
+    clock = _Clock()
+    for _ in range(options.rounds):
+        insert(_entries(workloads))
+        clock.measure("list all", lambda: deque(list_connections(), maxlen=0))
+        clock.measure("list those of one source", lambda: list(list_connections(workloads[:1])))
+        found = clock.measure("list all and decide", lambda: list(stale(decisions, _HELD, list_connections())))
+        deleted = clock.measure("delete the stale half", partial(delete_connections, found))
+        if not deleted == len(found) == _ENTRIES // 2:
+            raise BenchError(f"{deleted} of {len(found)} entries deleted, not {_ENTRIES // 2}")
+        delete_connections(list(list_connections()))
+    note = f"{_ENTRIES:,} entries, half of them stale, and rules for {_WORKLOADS:,} workloads."
+    yield measured("pass over connection tracking", [clock.rows()], (note,))
 
 
-def _entries(workloads: list[str], count: int) -> Iterator[Entry]:
-    for number in range(count):
+class _Clock:
+    """Seconds of each step, a sample a round."""
+
+    def __init__(self) -> None:
+        self._samples: dict[str, list[float]] = {}
+
+    def measure(self, step: str, work: Callable[[], _T]) -> _T:
+        start = time.perf_counter()
+        result = work()
+        self._samples.setdefault(step, []).append(time.perf_counter() - start)
+        return result
+
+    def rows(self) -> list[Row]:
+        return [Row(step, tuple(samples)) for step, samples in self._samples.items()]
+
+
+def _entries(workloads: list[str]) -> Iterator[Entry]:
+    for number in range(_ENTRIES):
         seen = f"172.18.18.{240 + number % 2}"
         workload = workloads[number % len(workloads)]
         yield Entry(workload, 1024 + number % 60_000, f"203.0.113.{number // 60_000}", seen, 0x01000000)
 
 
-def _measured(what: str, count: int, do: Callable[[], T]) -> T:
-    start = time.perf_counter()
-    result = do()
-    seconds = time.perf_counter() - start
-    print(f"{what:18} {seconds:7.3f} s {seconds / max(count, 1) * 1e6:9.1f} µs each of {count}")
-    return result
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__, tables))

@@ -134,6 +134,21 @@ def pod(app: App, index: int, number: int, place: int) -> Obj:
     }
 
 
+def twin(original: Obj) -> Obj:
+    """Returns another pod like one, on the same node, with an address that no pod has."""
+    metadata, status = original["metadata"], original["status"]
+    ends = (".", "254"), (":", "fe")
+    ips = [
+        {"ip": entry["ip"].rpartition(mark)[0] + mark + last}
+        for entry, (mark, last) in zip(status["podIPs"], ends, strict=False)
+    ]
+    return {
+        **original,
+        "metadata": {**metadata, "name": f"{metadata['name']}-more"},
+        "status": {**status, "podIPs": ips},
+    }
+
+
 def _node_name(number: int) -> str:
     return f"node-{number:05}"
 
