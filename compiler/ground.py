@@ -11,12 +11,12 @@ from ipaddress import ip_network
 from compiler.elect import Election
 from compiler.links import Links
 from compiler.model import Address, Cluster, Network, Workload
-from compiler.naming import class_ids
+from compiler.naming import class_ids, first_class_id
 from compiler.nodeplan import Ranges
 from compiler.peers import link_addresses
-from compiler.ranges import collapse, covers
+from compiler.ranges import collapse, covers, without
 from compiler.resolve import Resolved, WorkloadClass
-from compiler.suitability import Source
+from compiler.suitability import Source, Suitability
 from compiler.tables import RoutingTable
 
 
@@ -42,11 +42,12 @@ class Ground:
         links: Next hops between nodes.
         redirected_never: Destinations that no policy decides about.
         strays: What any workload may have as its address.
+        blind: Of nodes whose interfaces are unknown, what workloads of other nodes may have as their address.
         classes: By what their policies decide; a class whose addresses are contested is one of its own.
         numbers: Of each class.
+        collided: Whether two classes would have one number, so that it depends on all of them who has which.
         local: Node to the classes of its workloads, each with those of this node only.
         naming: Gateway to the classes, contested ones aside, whose policies name it.
-        own_addresses: Node to the addresses of its workloads, selected or not.
     """
 
     cluster: Cluster
@@ -58,39 +59,42 @@ class Ground:
     links: Links
     redirected_never: Ranges
     strays: Ranges
+    blind: Mapping[str, Ranges]
     classes: Mapping[RoutingTable, WorkloadClass]
     numbers: Mapping[RoutingTable, Numbers]
+    collided: bool
     local: Mapping[str, tuple[WorkloadClass, ...]]
     naming: Mapping[str, tuple[RoutingTable, ...]]
-    own_addresses: Mapping[str, tuple[Address, ...]]
 
 
 def lay(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Election]) -> Ground:
     """Lays the ground for the plans of a cluster."""
+    numbers, collided = _numbers(resolved.classes)
+    links = Links(cluster.nodes)
     return Ground(
         cluster=cluster,
         elections=elections,
-        masters={name: item.master for name, item in elections.items() if item.master is not None},
+        masters=_masters(elections),
         served=_served(elections),
-        sources={
-            (gateway, node): verdict.source
-            for gateway, verdicts in resolved.suitability.items()
-            for node, verdict in verdicts.items()
-            if verdict.source is not None
-        },
+        sources=_sources(resolved.suitability),
         link_addresses={
             name: link_addresses(item.gateway, cluster.nodes, resolved.suitability[name])
             for name, item in elections.items()
         },
-        links=Links(cluster.nodes),
+        links=links,
         redirected_never=Ranges(resolved.redirected_never),
         strays=Ranges(_stray_networks(cluster, resolved.classes)),
+        blind=_blind(cluster, resolved.classes, links),
         classes={item.table: item for item in resolved.classes},
-        numbers=_numbers(resolved.classes),
+        numbers=numbers,
+        collided=collided,
         local=_local(resolved.classes),
         naming=_naming(resolved.classes),
-        own_addresses=_own_addresses(cluster),
     )
+
+
+def _masters(elections: Mapping[str, Election]) -> dict[str, str]:
+    return {name: item.master for name, item in elections.items() if item.master is not None}
 
 
 def _served(elections: Mapping[str, Election]) -> dict[str, tuple[str, ...]]:
@@ -101,17 +105,40 @@ def _served(elections: Mapping[str, Election]) -> dict[str, tuple[str, ...]]:
     return {node: tuple(gateways) for node, gateways in found.items()}
 
 
+def _sources(suitability: Mapping[str, Mapping[str, Suitability]]) -> dict[tuple[str, str], Source]:
+    return {
+        (gateway, node): verdict.source
+        for gateway, verdicts in suitability.items()
+        for node, verdict in verdicts.items()
+        if verdict.source is not None
+    }
+
+
 def _stray_networks(cluster: Cluster, classes: Iterable[WorkloadClass]) -> tuple[Network, ...]:
-    known = covers(cluster.workload_ranges)
-    addresses = (address for item in classes for workload in item.workloads for address in workload.addresses.items())
-    outside = (ip_network(address) for family, address in addresses if not known[family].holds_address(address))
+    outside = _outside(cluster, (workload for item in classes for workload in item.workloads))
     return collapse((*cluster.workload_ranges, *outside))
 
 
-def _numbers(classes: Iterable[WorkloadClass]) -> dict[RoutingTable, Numbers]:
-    keys = {item.table: item.key for item in classes}
-    ids = class_ids(key for item in keys.values() for key in (("local", *item), ("remote", *item)))
-    return {table: Numbers(ids["local", *key], ids["remote", *key]) for table, key in keys.items()}
+def _outside(cluster: Cluster, workloads: Iterable[Workload]) -> Iterator[Network]:
+    """Yields the addresses of workloads that lie in no range of workloads."""
+    known = covers(cluster.workload_ranges)
+    for workload in workloads:
+        for family, address in workload.addresses.items():
+            if not known[family].holds_address(address):
+                yield ip_network(address)
+
+
+def _keys(item: WorkloadClass) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return ("local", *item.key), ("remote", *item.key)
+
+
+def _numbers(classes: Iterable[WorkloadClass]) -> tuple[dict[RoutingTable, Numbers], bool]:
+    keys = {item.table: _keys(item) for item in classes}
+    ids = {key: first_class_id(key) for pair in keys.values() for key in pair}
+    collided = len(set(ids.values())) < len(ids)
+    if collided:
+        ids = class_ids(ids)
+    return {table: Numbers(ids[local], ids[remote]) for table, (local, remote) in keys.items()}, collided
 
 
 def _local(classes: Iterable[WorkloadClass]) -> dict[str, tuple[WorkloadClass, ...]]:
@@ -138,8 +165,145 @@ def _naming(classes: Iterable[WorkloadClass]) -> dict[str, tuple[RoutingTable, .
     return {gateway: tuple(tables) for gateway, tables in found.items()}
 
 
-def _own_addresses(cluster: Cluster) -> dict[str, tuple[Address, ...]]:
-    found: dict[str, list[Address]] = {}
-    for workload in cluster.workloads:
-        found.setdefault(workload.node, []).extend(workload.addresses.values())
-    return {node: tuple(addresses) for node, addresses in found.items()}
+def _blind(cluster: Cluster, classes: Iterable[WorkloadClass], links: Links) -> dict[str, Ranges]:
+    """What a node takes for strays that cannot tell by which interface other nodes' packets come."""
+    selected = [workload for item in classes for workload in item.workloads]
+    found = {}
+    for name in (name for name, node in cluster.nodes.items() if not links.interfaces(node)):
+        others = {network for node in cluster.nodes.values() if node.name != name for network in node.pod_cidrs}
+        others.update(ip_network(a) for item in selected if item.node != name for a in item.addresses.values())
+        # A pod may have an address out of another node's range; what the node itself sends must still pass.
+        own = (address for item in cluster.workloads if item.node == name for address in item.addresses.values())
+        found[name] = Ranges(without(collapse(others), own))
+    return found
+
+
+# From here on: the ground after a change, without laying it anew. Each function returns what `lay` would, and the names
+# of the nodes whose plans may be others than before.
+
+Touched = set[str]
+
+
+def with_workloads(
+    ground: Ground,
+    cluster: Cluster,
+    gone: Iterable[tuple[Workload, RoutingTable | None]],
+    come: Iterable[tuple[Workload, RoutingTable | None]],
+) -> tuple[Ground, Touched]:
+    """Returns the ground after workloads went and others came.
+
+    Args:
+        ground: As it was.
+        cluster: As it is now; it differs in workloads only.
+        gone: Workloads that went, each with what the policies decide that select it, if any do; one that changed went
+            and came.
+        come: Workloads that came, likewise.
+    """
+    gone, come = tuple(gone), tuple(come)
+    touched = {workload.node for workload, _ in (*gone, *come)}
+    classes, local = dict(ground.classes), dict(ground.local)
+    tables = dict.fromkeys(table for _, table in (*gone, *come) if table is not None)
+    for table in tables:
+        went = [workload for workload, its in gone if its is table]
+        came = [workload for workload, its in come if its is table]
+        lost = {workload.identity for workload in went}
+        before = classes[table].workloads if table in classes else ()
+        kept = (workload for workload in before if workload.identity not in lost)
+        item = WorkloadClass(table, tuple(sorted((*kept, *came), key=lambda workload: workload.identity)))
+        classes[table] = item
+        for node in {workload.node for workload in (*went, *came)}:
+            here = tuple(workload for workload in item.workloads if workload.node == node)
+            others = tuple(part for part in local.get(node, ()) if part.table is not table)
+            local[node] = (*others, replace(item, workloads=here)) if here else others
+        if not item.workloads:
+            del classes[table]
+        touched.update(node for gateway in table.gateways for node in _suitable(ground, gateway))
+    after = replace(ground, cluster=cluster, classes=classes, local=local)
+    if classes.keys() != ground.classes.keys():
+        after, renumbered = _with_classes(after, tables)
+        touched |= renumbered
+    selected = [workload for workload, table in (*gone, *come) if table is not None]
+    if next(_outside(cluster, selected), None) is not None:
+        after = replace(after, strays=Ranges(_stray_networks(cluster, classes.values())))
+        touched.update(cluster.nodes)
+    if ground.blind and not all(_at_home(workload, cluster) for workload, _ in (*gone, *come)):
+        after = replace(after, blind=_blind(cluster, classes.values(), ground.links))
+        touched.update(ground.blind)
+    return after, touched
+
+
+def _suitable(ground: Ground, gateway: str) -> tuple[str, ...]:
+    return ground.elections[gateway].order if gateway in ground.elections else ()
+
+
+def _at_home(workload: Workload, cluster: Cluster) -> bool:
+    """Whether a workload's addresses are of its own node's ranges and of no other's."""
+    around = {
+        node.name
+        for node in cluster.nodes.values()
+        for network in node.pod_cidrs
+        for address in workload.addresses.values()
+        if address in network
+    }
+    return around == {workload.node}
+
+
+def _with_classes(ground: Ground, tables: Iterable[RoutingTable]) -> tuple[Ground, Touched]:
+    """Returns the ground after some classes came or went, which is what `classes` in it has already."""
+    numbers, naming = dict(ground.numbers), dict(ground.naming)
+    taken = {number for item in numbers.values() for number in (item.local, item.remote)}
+    collided = ground.collided
+    for table in tables:
+        for gateway in table.gateways:
+            others = tuple(other for other in naming.get(gateway, ()) if other is not table)
+            naming[gateway] = (*others, table) if table in ground.classes else others
+        if table not in ground.classes:
+            numbers.pop(table, None)
+        elif table not in numbers:
+            local, remote = map(first_class_id, _keys(ground.classes[table]))
+            collided = collided or bool({local, remote} & taken) or local == remote
+            numbers[table] = Numbers(local, remote)
+            taken |= {local, remote}
+    after = replace(ground, numbers=numbers, naming=naming)
+    if not collided:
+        return after, set()
+    numbers, collided = _numbers(ground.classes.values())
+    return replace(after, numbers=numbers, collided=collided), set(ground.cluster.nodes)
+
+
+def with_elections(
+    ground: Ground,
+    cluster: Cluster,
+    suitability: Mapping[str, Mapping[str, Suitability]],
+    elections: Mapping[str, Election],
+) -> tuple[Ground, Touched]:
+    """Returns the ground after nodes became suitable for gateways, or no longer are.
+
+    Args:
+        ground: As it was.
+        cluster: As it is now; it differs in labels and states of nodes only.
+        suitability: Of the gateways concerned, as it is now.
+        elections: Of the gateways concerned.
+    """
+    touched: Touched = set()
+    links = dict(ground.link_addresses)
+    sources = {key: source for key, source in ground.sources.items() if key[0] not in suitability}
+    sources |= _sources(suitability)
+    for name, election in elections.items():
+        before = ground.elections[name]
+        if name in suitability:
+            links[name] = link_addresses(election.gateway, cluster.nodes, suitability[name])
+        touched.update((*before.order, *election.order))
+        for table in ground.naming.get(name, ()):
+            touched.update(workload.node for workload in ground.classes[table].workloads)
+    everything = {**ground.elections, **elections}
+    after = replace(
+        ground,
+        cluster=cluster,
+        elections=everything,
+        masters=_masters(everything),
+        served=_served(everything),
+        sources=sources,
+        link_addresses=links,
+    )
+    return after, touched

@@ -18,17 +18,28 @@ class _Uplink:
     subnet: Network
 
 
+@dataclass(frozen=True, slots=True)
+class _WorkedOut:
+    """What is known so far: next hops of pairs of nodes, uplinks of nodes, and why a pair is not on one link."""
+
+    next_hops: dict[tuple[str, str], Mapping[Family, Address]]
+    uplinks: dict[str, Mapping[Family, _Uplink]]
+    off_link: dict[tuple[str, str, Family], str]
+
+
 class Links:
     """Answers for pairs of nodes, each worked out once; transport `direct`."""
 
-    def __init__(self, nodes: Mapping[str, Node]) -> None:
+    def __init__(self, nodes: Mapping[str, Node], worked_out: "_WorkedOut | None" = None) -> None:
         self._nodes = nodes
-        self._known: dict[tuple[str, str], Mapping[Family, Address]] = {}
-        self._uplinks: dict[str, Mapping[Family, _Uplink]] = {}
+        self._worked_out = worked_out or _WorkedOut({}, {}, {})
         self._findings = Findings()
         self._unchecked: dict[tuple[str, str], None] = {}
         self._missing: set[tuple[str, str, Family]] = set()
-        self._off_link: dict[tuple[str, str, Family], str] = {}
+
+    def anew(self) -> "Links":
+        """Returns links that know the same and have found nothing yet; the nodes' addresses must be the same."""
+        return Links(self._nodes, self._worked_out)
 
     def interfaces(self, node: Node) -> Mapping[Family, str]:
         """Returns the interface that holds the node's InternalIP of each family, as far as its interfaces are known."""
@@ -37,9 +48,9 @@ class Links:
     def next_hops(self, node: Node, master: str) -> Mapping[Family, Address]:
         """Returns the master's InternalIP of each family in which the node can reach it directly."""
         key = (node.name, master)
-        if key not in self._known:
-            self._known[key] = self._work_out(node, self._nodes[master])
-        return self._known[key]
+        if key not in self._worked_out.next_hops:
+            self._worked_out.next_hops[key] = self._work_out(node, self._nodes[master])
+        return self._worked_out.next_hops[key]
 
     def reaches(self, node: Node, master: str, family: Family) -> bool:
         """Tells whether there is a next hop of the family; says, once a pair of nodes, when there is none."""
@@ -49,8 +60,8 @@ class Links:
         if key in self._missing:
             return False
         self._missing.add(key)
-        if key in self._off_link:
-            self._findings.error("EG403", node.place.at("status", "addresses"), self._off_link[key])
+        if key in self._worked_out.off_link:
+            self._findings.error("EG403", node.place.at("status", "addresses"), self._worked_out.off_link[key])
         else:
             message = (
                 f"node {node.name} and gateway node {master} do not both have an IPv{family.value} InternalIP, so "
@@ -74,9 +85,9 @@ class Links:
         return self._findings.done()
 
     def _uplinks_of(self, node: Node) -> Mapping[Family, _Uplink]:
-        if node.name not in self._uplinks:
-            self._uplinks[node.name] = _uplinks(node)
-        return self._uplinks[node.name]
+        if node.name not in self._worked_out.uplinks:
+            self._worked_out.uplinks[node.name] = _uplinks(node)
+        return self._worked_out.uplinks[node.name]
 
     def _work_out(self, node: Node, master: Node) -> Mapping[Family, Address]:
         uplinks = self._uplinks_of(node)
@@ -95,7 +106,7 @@ class Links:
                     "nodes on the same link in the gateway's spec.nodeSelector"
                 )
                 # An error only once a packet of this family would go there: `reaches` is asked then.
-                self._off_link[node.name, master.name, family] = message
+                self._worked_out.off_link[node.name, master.name, family] = message
                 continue
             result[family] = address
         return result

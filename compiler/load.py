@@ -51,6 +51,10 @@ _MAX_LISTS: Final = 10
 """Lists within lists; kubectl makes none."""
 
 
+Key = tuple[str, str, str]
+"""What makes an object itself: its kind, its namespace (empty where the kind has none), its name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Object:
     """One Kubernetes object.
@@ -71,6 +75,11 @@ class Object:
     def data(self) -> dict[str, Data]:
         """The object as plain data, made anew at each call where it is kept as text."""
         return decode(self.content) if isinstance(self.content, Raw) else self.content
+
+    @property
+    def key(self) -> Key:
+        """Kind, namespace and name."""
+        return (self.kind, self.namespace, self.name)
 
     @property
     def title(self) -> str:
@@ -151,25 +160,30 @@ def read_objects(name: str, raw: bytes) -> FileObjects:
 
 def load(files: Iterable[FileObjects]) -> tuple[Loaded, tuple[Diagnostic, ...]]:
     """Collects objects: equal repetitions are dropped, differing ones are an error."""
-    known: dict[tuple[str, str, str], Object] = {}
+    known: dict[Key, Object] = {}
     findings = Findings()
     passed_over = 0
     for file in files:
         passed_over += file.passed_over
         findings.extend(file.findings)
         for item in file.objects:
-            first = known.setdefault((item.kind, item.namespace, item.name), item)
+            first = known.setdefault(item.key, item)
             if first is not item and not _same(first, item):
                 findings.add(_differs(first, item))
+    return together(known, passed_over, findings), findings.done()
+
+
+def together(objects: Mapping[Key, Object], passed_over: int, findings: Findings) -> Loaded:
+    """Puts objects, of which there is one for each key, into their order; those that are too large become findings."""
     kept = []
     digest = hashlib.sha256()
-    for _, item in sorted(known.items(), key=itemgetter(0)):
+    for _, item in sorted(objects.items(), key=itemgetter(0)):
         if item.digest:
             kept.append(item)
             digest.update(item.digest)
         else:
             findings.add(_too_much(item))
-    return Loaded(tuple(kept), passed_over, digest.hexdigest()), findings.done()
+    return Loaded(tuple(kept), passed_over, digest.hexdigest())
 
 
 class _Part(NamedTuple):

@@ -129,6 +129,11 @@ class Workload:
         """`NAMESPACE/NAME`, as on the command line."""
         return f"{self.namespace}/{self.name}"
 
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What makes it this one among the workloads of a cluster, and its place among them."""
+        return (self.namespace, self.name, self.kind)
+
 
 @dataclass(frozen=True, slots=True)
 class AgentPod:

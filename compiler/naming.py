@@ -5,7 +5,7 @@ slot was taken. What they must be clear of stands in `bundle/names.py`.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -24,12 +24,23 @@ def class_ids(keys: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
     result: dict[tuple[str, ...], int] = {}
     used: set[int] = set()
     for key in sorted(set(keys)):
-        text = "\0".join(key).encode()
-        while (number := int.from_bytes(hashlib.sha256(text).digest()[:4])) in used or not _is_classid(number):
-            text += b"\0"
-        used.add(number)
-        result[key] = number
+        result[key] = next(number for number in _choices(key) if number not in used)
+        used.add(result[key])
     return result
+
+
+def first_class_id(key: tuple[str, ...]) -> int:
+    """Returns the number that a class has if no other class has it."""
+    return next(_choices(key))
+
+
+def _choices(key: tuple[str, ...]) -> Iterator[int]:
+    text = "\0".join(key).encode()
+    while True:
+        number = int.from_bytes(hashlib.sha256(text).digest()[:4])
+        if _is_classid(number):
+            yield number
+        text += b"\0"
 
 
 def _is_classid(number: int) -> bool:

@@ -13,7 +13,7 @@ from compiler.balance import Move
 from compiler.diagnostics import Diagnostic, Place, error, has_errors
 from compiler.elect import NOTHING_EARLIER, Earlier, elect
 from compiler.files import Sources, read_sources
-from compiler.load import load, read_objects
+from compiler.load import Loaded, load, read_objects
 from compiler.model import Cluster
 from compiler.nodeplan import NodePlan
 from compiler.pack import pack, stream
@@ -105,10 +105,8 @@ def understand(
     progress("validating objects")
     loaded, faults = load(files)
     findings += faults
-    nothing = not loaded.of("EgressGateway") and not loaded.of("EgressGatewayPolicy")
-    if nothing and (keep_going or not has_errors(findings)):
-        message = "no EgressGateway and no EgressGatewayPolicy in the input; name the files that hold them"
-        findings += (error("EG107", Place(next(iter(sources), "-")), message),)
+    if keep_going or not has_errors(findings):
+        findings += nothing_to_do(loaded, next(iter(sources), "-"))
     if keep_going:
         rest = salvage(loaded, findings, sources)
         return Reading(rest.cluster, sort(findings + rest.findings), loaded.passed_over, sources, rest.left_out)
@@ -118,6 +116,14 @@ def understand(
         return Reading(cluster, sort(findings), loaded.passed_over, sources)
     draft = salvage(loaded, findings, sources).cluster if broken_kinds(findings, loaded) <= _OWN_KINDS else None
     return Reading(None, sort(findings), loaded.passed_over, sources, draft=draft)
+
+
+def nothing_to_do(loaded: Loaded, file: str) -> tuple[Diagnostic, ...]:
+    """Returns the error that there is nothing to compile, if that is so, at the beginning of a file."""
+    if loaded.of("EgressGateway") or loaded.of("EgressGatewayPolicy"):
+        return ()
+    message = "no EgressGateway and no EgressGatewayPolicy in the input; name the files that hold them"
+    return (error("EG107", Place(file), message),)
 
 
 def compile_cluster(

@@ -18,9 +18,9 @@ from compiler.findings import Findings
 from compiler.ground import Ground, lay
 from compiler.model import Cluster, Family, Mode, Network, Node, Workload
 from compiler.naming import chain_name, mark_numbers
-from compiler.nodeplan import LocalClass, NextHop, NodePlan, Ranges, RemoteClass, SourceElement, Translation
+from compiler.nodeplan import LocalClass, NextHop, NodePlan, RemoteClass, SourceElement, Translation
 from compiler.peers import peers
-from compiler.ranges import collapse, covers, without
+from compiler.ranges import collapse, covers
 from compiler.resolve import Resolved, WorkloadClass
 from compiler.routes import routing
 from compiler.suitability import Source
@@ -130,7 +130,7 @@ def plan_node(node: Node, ground: Ground, blocks: Blocks, findings: Findings) ->
         mark_mask=config.mark_mask,
         node_interfaces=node_interfaces,
         cluster=ground.redirected_never,
-        stray_sources=ground.strays if node_interfaces else Ranges(_strays(node, ground)),
+        stray_sources=ground.strays if node_interfaces else ground.blind[node.name],
         sources=sources,
         classes=classes,
         remotes=_remotes(node, local, ground, blocks, ways),
@@ -188,23 +188,6 @@ def _remotes(
         for table in tables
     )
     return tuple(sorted((item for item in found if item is not None), key=lambda item: item.class_id))
-
-
-def _strays(node: Node, ground: Ground) -> tuple[Network, ...]:
-    """What another node's workload may have as its address, as far as this node can tell it from its own.
-
-    For a node whose interfaces are unknown: it cannot tell by which of them other nodes' packets come.
-    """
-    others: set[Network] = set()
-    for other in ground.cluster.nodes.values():
-        if other.name != node.name:
-            others.update(other.pod_cidrs)
-    for item in ground.classes.values():
-        for workload in item.workloads:
-            if workload.node != node.name:
-                others.update(ip_network(address) for address in workload.addresses.values())
-    # A pod may have an address out of another node's range; what the node itself sends must still pass.
-    return without(collapse(others), ground.own_addresses.get(node.name, ()))
 
 
 def _replies(local: Iterable[WorkloadClass], ground: Ground) -> tuple[Network, ...]:

@@ -54,13 +54,17 @@ class Resolved:
 
 def resolve(cluster: Cluster) -> Resolved:
     """Resolves selectors and suitability."""
-    matching = Matching(cluster.policies, cluster.namespaces, cluster.workloads)
-    classes = classify(cluster, matching, Tables())
+    return resolve_by(cluster, Matching(cluster.policies, cluster.namespaces, cluster.workloads), Tables())
+
+
+def resolve_by(cluster: Cluster, matching: Matching, tables: Tables) -> Resolved:
+    """Resolves selectors and suitability with the means given, for who goes on to ask them."""
+    classes = _classify(cluster, matching, tables)
     unused = (entry for policy in cluster.policies for entry in policy.selectors if entry not in matching.used)
     return Resolved(classes, judge(cluster), never_redirected(cluster), tuple(unused))
 
 
-def classify(cluster: Cluster, matching: Matching, tables: Tables) -> tuple[WorkloadClass, ...]:
+def _classify(cluster: Cluster, matching: Matching, tables: Tables) -> tuple[WorkloadClass, ...]:
     """Groups the workloads that policies select into classes, sorted by key."""
     selected: dict[RoutingTable, list[Workload]] = {}
     contested = {id(workload) for group in cluster.contested for workload in group}

@@ -1,12 +1,12 @@
 """Whether a node can serve a gateway, why not, and with which source address (semantics.md §4 and §7)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from compiler.members import Members
-from compiler.model import Address, Cluster, Family, Gateway, InterfaceAddress, Mode, Node, NodeNetwork
+from compiler.model import Address, AgentPod, Cluster, Family, Gateway, InterfaceAddress, Mode, Node, NodeNetwork
 
 _SHOWN: Final = 5
 
@@ -58,7 +58,7 @@ class Judge:
     def __init__(self, cluster: Cluster) -> None:
         self._nodes = cluster.nodes
         self._virtual_ips = cluster.virtual_ips
-        self._agents = {agent.node for agent in cluster.agents if agent.ready and not agent.deleting}
+        self._agents = serving(cluster.agents)
         self._agents_asked = cluster.config.agent_enabled
         self._states: dict[str, tuple[str, ...]] = {}
         self._primary: dict[tuple[str, str | None], Source | str] = {}
@@ -90,6 +90,11 @@ class Judge:
         if key not in self._primary:
             self._primary[key] = _primary_source(gateway.interface, node, self._virtual_ips)
         return self._primary[key]
+
+
+def serving(agents: Iterable[AgentPod]) -> set[str]:
+    """Returns the nodes on which an agent is ready and stays."""
+    return {agent.node for agent in agents if agent.ready and not agent.deleting}
 
 
 def why_none(verdicts: Mapping[str, Suitability]) -> str:

@@ -130,7 +130,7 @@ def merge(
         ]
     for group in launchers.values():
         workloads.extend(_migrating(group))
-    return tuple(sorted(workloads, key=lambda workload: (workload.namespace, workload.name, workload.kind)))
+    return tuple(sorted(workloads, key=lambda workload: workload.identity))
 
 
 def _machine(

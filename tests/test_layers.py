@@ -99,6 +99,9 @@ COMPILER = {
     "files": "diagnostics",
     "pipeline": "account balance diagnostics elect files load model nodeplan pack plan progress resolve review salvage "
     "validate",
+    "population": "findings inputs.kubernetes load model shape workloads",
+    "recompile": "account blocks diagnostics elect findings ground load matching members model nodeplan nodes pack "
+    "pipeline plan population ranges resolve suitability tables validate",
     # findings and results as text
     "positions": "diagnostics source",
     "report": "balance diagnostics positions source text",
