@@ -159,7 +159,7 @@ def _workloads(cluster: Cluster, resolved: Resolved) -> Workloads:
                 workload.namespace,
                 workload.name,
                 workload.node,
-                tuple(str(address) for address in workload.addresses.values()),
+                tuple(workload.texts.values()),
                 selected.get(id(workload), ()),
             )
             for workload in cluster.workloads

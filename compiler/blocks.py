@@ -5,29 +5,40 @@ node depends on few things: which gateways take its packets, and what becomes th
 where that is the same have the same block.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
 
 from bundle.ruleset import format_classid
-from compiler import verdicts
 from compiler.intervals import merge
-from compiler.model import Family, Workload
+from compiler.model import Family
 from compiler.nodeplan import LocalClass, RemoteClass, RemoteSources, Routes
+from compiler.residents import chain_of
 from compiler.resolve import WorkloadClass
 from compiler.tables import RoutingTable
+from compiler.verdicts import BYPASS, DROP_CONTESTED, DROP_STRAY
 
-Verdict = Callable[[str, Family], str]
-"""Tells what becomes of a packet of a family that a policy sends to a gateway, in nft's words."""
+Verdicts = Mapping[Family, Mapping[str, str]]
+"""What becomes of a packet of a family that a policy sends to a gateway, in nft's words."""
 
-_Key = tuple[RoutingTable, bool, tuple[str, ...]]
-"""A table, whether the packets come from other nodes, and the verdict for each gateway that takes any."""
+_Key = tuple[RoutingTable, tuple[Family, ...], tuple[str, ...]]
+"""A table, the families of the workloads, and the verdict for each gateway that takes any packet of each."""
+
+
+class _Contested(dict[str, str]):
+    """The verdict on packets from a contested address, whatever the gateway."""
+
+    def __missing__(self, _gateway: str) -> str:
+        return DROP_CONTESTED
+
+
+CONTESTED: Final = {family: _Contested() for family in Family}
 
 
 @dataclass(frozen=True, slots=True)
 class _Remote:
     """What is known of a class as long as its workloads are these."""
 
-    workloads: tuple[Workload, ...]
     families: tuple[Family, ...]
     sources: RemoteSources
 
@@ -36,78 +47,73 @@ class Blocks:
     """The blocks made so far."""
 
     def __init__(self) -> None:
-        self._routes: dict[tuple[_Key, tuple[Family, ...]], Routes] = {}
-        self._remotes: dict[RoutingTable, _Remote] = {}
+        self._local: dict[_Key, LocalClass] = {}
+        self._routes: dict[_Key, Routes] = {}
+        self._remote: dict[RoutingTable, _Remote] = {}
 
     def __len__(self) -> int:
-        return len(self._routes)
+        return len(self._local) + len(self._routes)
 
-    def local(self, item: WorkloadClass, number: int, verdict: Verdict) -> LocalClass:
+    def local(self, item: WorkloadClass, number: int, verdicts: Verdicts) -> LocalClass:
         """Returns a class of workloads of a node.
 
         Args:
             item: With the workloads of this node only.
             number: Of the class.
-            verdict: What becomes of their packets there.
+            verdicts: What becomes of their packets there.
         """
-        if item.contested:
-            verdict = _contested
-        routes = self._made(item.table, families_of(item.workloads), f"0x{number:08x}", verdict, remote=False)
-        return LocalClass(f"local_{number:08x}", number, _members(item), routes)
+        families = item.families
+        key = _key(item.table, families, CONTESTED if item.contested else verdicts)
+        if key not in self._local:
+            routes = _routes(item.table, families, f"0x{number:08x}", key[2], BYPASS)
+            self._local[key] = LocalClass(chain_of(number), number, _members(item), routes)
+        return self._local[key]
 
-    def remote(self, item: WorkloadClass, number: int, verdict: Verdict, less: str | None) -> RemoteClass | None:
+    def remote(self, item: WorkloadClass, number: int, verdicts: Verdicts, less: str | None) -> RemoteClass | None:
         """Returns a class of workloads of other nodes than one; None if there are none.
 
         Args:
             item: With the workloads of all nodes.
             number: Of the class.
-            verdict: What becomes of their packets on that node.
+            verdicts: What becomes of their packets on that node.
             less: The name of that node, None where no workload of the class runs there.
         """
         if less is None:
-            known = self._remotes.get(item.table)
-            if known is None or known.workloads is not item.workloads:
-                known = self._remotes[item.table] = _remote(item.workloads, number)
+            known = self._remote.get(item.table)
+            if known is None or known.sources.workloads is not item.workloads:
+                known = self._remote[item.table] = _Remote(item.families, RemoteSources(number, item.workloads))
         else:
-            known = _remote(tuple(workload for workload in item.workloads if workload.node != less), number)
-        if not known.workloads:
+            others = replace(item, workloads=tuple(w for w in item.workloads if w.node != less))
+            known = _Remote(others.families, RemoteSources(number, others.workloads))
+        if not known.sources.workloads:
             return None
-        routes = self._made(item.table, known.families, format_classid(number), verdict, remote=True)
-        return RemoteClass(number, _members(item), known.sources, routes)
-
-    def _made(
-        self, table: RoutingTable, families: tuple[Family, ...], number: str, verdict: Verdict, *, remote: bool
-    ) -> Routes:
-        found = {(gateway, family): verdict(gateway, family) for family in families for gateway in table.taking[family]}
-        key = ((table, remote, tuple(found.values())), families)
+        key = _key(item.table, known.families, verdicts)
         if key not in self._routes:
-            ordinary = verdicts.DROP_STRAY if remote else verdicts.BYPASS
-            self._routes[key] = Routes(
-                number,
-                {
-                    family: merge(
-                        (item.low, item.high, found[item.gateway, family] if item.gateway else ordinary)
-                        for item in table.decisions[family]
-                    )
-                    for family in families
-                },
+            self._routes[key] = _routes(item.table, known.families, format_classid(number), key[2], DROP_STRAY)
+        return RemoteClass(number, _members(item), known.sources, self._routes[key])
+
+
+def _key(table: RoutingTable, families: tuple[Family, ...], verdicts: Verdicts) -> _Key:
+    told = tuple([verdicts[family][gateway] for family in families for gateway in table.taking[family]])
+    return (table, families, told)
+
+
+def _routes(
+    table: RoutingTable, families: tuple[Family, ...], number: str, told: tuple[str, ...], ordinary: str
+) -> Routes:
+    """Makes what a table's decisions come to; `told` has the verdicts as in the key, `ordinary` is that on the rest."""
+    asked = [(family, gateway) for family in families for gateway in table.taking[family]]
+    verdicts: dict[tuple[Family, str | None], str] = dict(zip(asked, told, strict=True))
+    return Routes(
+        number,
+        {
+            family: merge(
+                (item.low, item.high, verdicts.get((family, item.gateway), ordinary))
+                for item in table.decisions[family]
             )
-        return self._routes[key]
-
-
-def families_of(workloads: Iterable[Workload]) -> tuple[Family, ...]:
-    """Returns the families that any of the workloads has an address of, in order."""
-    return tuple(sorted({family for workload in workloads for family in workload.addresses}))
-
-
-def _remote(workloads: tuple[Workload, ...], number: int) -> _Remote:
-    addresses = (address for workload in workloads for address in workload.addresses.values())
-    in_order = tuple(sorted(addresses, key=lambda address: (address.version, int(address))))
-    return _Remote(workloads, families_of(workloads), RemoteSources(number, in_order))
-
-
-def _contested(_gateway: str, _family: Family) -> str:
-    return verdicts.DROP_CONTESTED
+            for family in families
+        },
+    )
 
 
 def _members(item: WorkloadClass) -> str:

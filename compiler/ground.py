@@ -4,28 +4,21 @@ In: cluster, resolved classes, elections. Out: indexes by node and gateway, so t
 node has to do with, however large the cluster is.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
 from compiler.elect import Election
 from compiler.links import Links
-from compiler.model import Address, Cluster, Network, Workload
+from compiler.model import Address, Cluster, Family, Network, Workload
 from compiler.naming import class_ids, first_class_id
 from compiler.nodeplan import Ranges
 from compiler.peers import link_addresses
-from compiler.ranges import collapse, covers, without
-from compiler.resolve import Resolved, WorkloadClass
+from compiler.ranges import Cover, collapse, covers, without
+from compiler.residents import NOBODY, Numbers, Residents, reside
+from compiler.resolve import Resolved, WorkloadClass, replaced
 from compiler.suitability import Source, Suitability
 from compiler.tables import RoutingTable
-
-
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """The numbers of a class: on the nodes of its workloads, and on those that translate for them."""
-
-    local: int
-    remote: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +27,7 @@ class Ground:
 
     Attributes:
         cluster: The cluster.
+        ranges: Those of workloads.
         elections: By gateway.
         masters: Gateway to its master, where it has one.
         served: Node to the gateways that it is suitable for, sorted.
@@ -46,11 +40,12 @@ class Ground:
         classes: By what their policies decide; a class whose addresses are contested is one of its own.
         numbers: Of each class.
         collided: Whether two classes would have one number, so that it depends on all of them who has which.
-        local: Node to the classes of its workloads, each with those of this node only.
+        residents: Node to its workloads.
         naming: Gateway to the classes, contested ones aside, whose policies name it.
     """
 
     cluster: Cluster
+    ranges: Mapping[Family, Cover]
     elections: Mapping[str, Election]
     masters: Mapping[str, str]
     served: Mapping[str, tuple[str, ...]]
@@ -63,7 +58,7 @@ class Ground:
     classes: Mapping[RoutingTable, WorkloadClass]
     numbers: Mapping[RoutingTable, Numbers]
     collided: bool
-    local: Mapping[str, tuple[WorkloadClass, ...]]
+    residents: Mapping[str, Residents]
     naming: Mapping[str, tuple[RoutingTable, ...]]
 
 
@@ -71,8 +66,10 @@ def lay(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Election])
     """Lays the ground for the plans of a cluster."""
     numbers, collided = _numbers(resolved.classes)
     links = Links(cluster.nodes)
+    ranges = covers(cluster.workload_ranges)
     return Ground(
         cluster=cluster,
+        ranges=ranges,
         elections=elections,
         masters=_masters(elections),
         served=_served(elections),
@@ -83,12 +80,12 @@ def lay(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Election])
         },
         links=links,
         redirected_never=Ranges(resolved.redirected_never),
-        strays=Ranges(_stray_networks(cluster, resolved.classes)),
+        strays=Ranges(_stray_networks(cluster, ranges, resolved.classes)),
         blind=_blind(cluster, resolved.classes, links),
         classes={item.table: item for item in resolved.classes},
         numbers=numbers,
         collided=collided,
-        local=_local(resolved.classes),
+        residents=_residents(resolved.classes, numbers, ranges),
         naming=_naming(resolved.classes),
     )
 
@@ -114,17 +111,18 @@ def _sources(suitability: Mapping[str, Mapping[str, Suitability]]) -> dict[tuple
     }
 
 
-def _stray_networks(cluster: Cluster, classes: Iterable[WorkloadClass]) -> tuple[Network, ...]:
-    outside = _outside(cluster, (workload for item in classes for workload in item.workloads))
+def _stray_networks(
+    cluster: Cluster, ranges: Mapping[Family, Cover], classes: Iterable[WorkloadClass]
+) -> tuple[Network, ...]:
+    outside = _outside(ranges, (workload for item in classes for workload in item.workloads))
     return collapse((*cluster.workload_ranges, *outside))
 
 
-def _outside(cluster: Cluster, workloads: Iterable[Workload]) -> Iterator[Network]:
+def _outside(ranges: Mapping[Family, Cover], workloads: Iterable[Workload]) -> Iterator[Network]:
     """Yields the addresses of workloads that lie in no range of workloads."""
-    known = covers(cluster.workload_ranges)
     for workload in workloads:
         for family, address in workload.addresses.items():
-            if not known[family].holds_address(address):
+            if not ranges[family].holds_address(address):
                 yield ip_network(address)
 
 
@@ -141,20 +139,17 @@ def _numbers(classes: Iterable[WorkloadClass]) -> tuple[dict[RoutingTable, Numbe
     return {table: Numbers(ids[local], ids[remote]) for table, (local, remote) in keys.items()}, collided
 
 
-def _local(classes: Iterable[WorkloadClass]) -> dict[str, tuple[WorkloadClass, ...]]:
+def _residents(
+    classes: Iterable[WorkloadClass], numbers: Mapping[RoutingTable, Numbers], ranges: Mapping[Family, Cover]
+) -> dict[str, Residents]:
     found: dict[str, list[WorkloadClass]] = {}
     for item in classes:
-        for node, part in by_node(item):
-            found.setdefault(node, []).append(part)
-    return {node: tuple(items) for node, items in found.items()}
-
-
-def by_node(item: WorkloadClass) -> Iterator[tuple[str, WorkloadClass]]:
-    """Divides a class by the nodes of its workloads."""
-    found: dict[str, list[Workload]] = {}
-    for workload in item.workloads:
-        found.setdefault(workload.node, []).append(workload)
-    return ((node, replace(item, workloads=tuple(workloads))) for node, workloads in found.items())
+        by_node: dict[str, list[Workload]] = {}
+        for workload in item.workloads:
+            by_node.setdefault(workload.node, []).append(workload)
+        for node, workloads in by_node.items():
+            found.setdefault(node, []).append(WorkloadClass(item.table, tuple(workloads), item.contested))
+    return {node: reside(parts, numbers, ranges) for node, parts in found.items()}
 
 
 def _naming(classes: Iterable[WorkloadClass]) -> dict[str, tuple[RoutingTable, ...]]:
@@ -182,54 +177,75 @@ def _blind(cluster: Cluster, classes: Iterable[WorkloadClass], links: Links) -> 
 # of the nodes whose plans may be others than before.
 
 Touched = set[str]
+Tabled = tuple[Workload, RoutingTable | None]
+"""A workload, and what the policies decide that select it, None where none does."""
 
 
 def with_workloads(
     ground: Ground,
     cluster: Cluster,
-    gone: Iterable[tuple[Workload, RoutingTable | None]],
-    come: Iterable[tuple[Workload, RoutingTable | None]],
+    gone: Iterable[Tabled],
+    come: Iterable[Tabled],
 ) -> tuple[Ground, Touched]:
     """Returns the ground after workloads went and others came.
 
     Args:
         ground: As it was.
         cluster: As it is now; it differs in workloads only.
-        gone: Workloads that went, each with what the policies decide that select it, if any do; one that changed went
-            and came.
-        come: Workloads that came, likewise.
+        gone: Workloads that went; one that changed went and came.
+        come: Workloads that came.
     """
     gone, come = tuple(gone), tuple(come)
-    touched = {workload.node for workload, _ in (*gone, *come)}
-    classes, local = dict(ground.classes), dict(ground.local)
+    changed = [workload for workload, table in (*gone, *come) if table is not None]
     tables = dict.fromkeys(table for _, table in (*gone, *come) if table is not None)
+    touched = {workload.node for workload in changed}
+    classes = dict(ground.classes)
     for table in tables:
-        went = [workload for workload, its in gone if its is table]
-        came = [workload for workload, its in come if its is table]
-        lost = {workload.identity for workload in went}
         before = classes[table].workloads if table in classes else ()
-        kept = (workload for workload in before if workload.identity not in lost)
-        item = WorkloadClass(table, tuple(sorted((*kept, *came), key=lambda workload: workload.identity)))
-        classes[table] = item
-        for node in {workload.node for workload in (*went, *came)}:
-            here = tuple(workload for workload in item.workloads if workload.node == node)
-            others = tuple(part for part in local.get(node, ()) if part.table is not table)
-            local[node] = (*others, replace(item, workloads=here)) if here else others
-        if not item.workloads:
+        after = replaced(before, _those(gone, table), _those(come, table))
+        if after:
+            classes[table] = WorkloadClass(table, after)
+        else:
             del classes[table]
         touched.update(node for gateway in table.gateways for node in _suitable(ground, gateway))
-    after = replace(ground, cluster=cluster, classes=classes, local=local)
+    result = replace(ground, cluster=cluster, classes=classes)
+    renumbered = False
     if classes.keys() != ground.classes.keys():
-        after, renumbered = _with_classes(after, tables)
-        touched |= renumbered
-    selected = [workload for workload, table in (*gone, *come) if table is not None]
-    if next(_outside(cluster, selected), None) is not None:
-        after = replace(after, strays=Ranges(_stray_networks(cluster, classes.values())))
+        result, renumbered = _with_classes(result, tables)
+    if renumbered:
+        result = replace(result, residents=_residents(classes.values(), result.numbers, result.ranges))
+        touched.update(cluster.nodes)
+    else:
+        result = replace(result, residents=_with_residents(result, gone, come))
+    if next(_outside(ground.ranges, changed), None) is not None:
+        result = replace(result, strays=Ranges(_stray_networks(cluster, ground.ranges, classes.values())))
         touched.update(cluster.nodes)
     if ground.blind and not all(_at_home(workload, cluster) for workload, _ in (*gone, *come)):
-        after = replace(after, blind=_blind(cluster, classes.values(), ground.links))
+        result = replace(result, blind=_blind(cluster, classes.values(), ground.links))
         touched.update(ground.blind)
-    return after, touched
+    return result, touched
+
+
+def _those(workloads: Iterable[Tabled], table: RoutingTable) -> list[Workload]:
+    return [workload for workload, its in workloads if its is table]
+
+
+def _with_residents(ground: Ground, gone: Sequence[Tabled], come: Sequence[Tabled]) -> dict[str, Residents]:
+    """Returns the residents of all nodes after workloads went and came."""
+    changes: dict[str, dict[RoutingTable, None]] = {}
+    for workload, table in (*gone, *come):
+        if table is not None:
+            changes.setdefault(workload.node, {})[table] = None
+    residents = dict(ground.residents)
+    for node, tables in changes.items():
+        parts = {part.table: part for part in residents.get(node, NOBODY).parts}
+        for table in tables:
+            before = parts[table].workloads if table in parts else ()
+            went = [workload for workload in _those(gone, table) if workload.node == node]
+            came = [workload for workload in _those(come, table) if workload.node == node]
+            parts[table] = WorkloadClass(table, replaced(before, went, came))
+        residents[node] = reside((part for part in parts.values() if part.workloads), ground.numbers, ground.ranges)
+    return residents
 
 
 def _suitable(ground: Ground, gateway: str) -> tuple[str, ...]:
@@ -248,8 +264,11 @@ def _at_home(workload: Workload, cluster: Cluster) -> bool:
     return around == {workload.node}
 
 
-def _with_classes(ground: Ground, tables: Iterable[RoutingTable]) -> tuple[Ground, Touched]:
-    """Returns the ground after some classes came or went, which is what `classes` in it has already."""
+def _with_classes(ground: Ground, tables: Iterable[RoutingTable]) -> tuple[Ground, bool]:
+    """Returns the ground after some classes came or went, which is what `classes` in it has already.
+
+    And whether that gives other classes another number, which depends on all of them once two would have the same.
+    """
     numbers, naming = dict(ground.numbers), dict(ground.naming)
     taken = {number for item in numbers.values() for number in (item.local, item.remote)}
     collided = ground.collided
@@ -264,11 +283,10 @@ def _with_classes(ground: Ground, tables: Iterable[RoutingTable]) -> tuple[Groun
             collided = collided or bool({local, remote} & taken) or local == remote
             numbers[table] = Numbers(local, remote)
             taken |= {local, remote}
-    after = replace(ground, numbers=numbers, naming=naming)
-    if not collided:
-        return after, set()
-    numbers, collided = _numbers(ground.classes.values())
-    return replace(after, numbers=numbers, collided=collided), set(ground.cluster.nodes)
+    if collided:
+        numbers, collided = _numbers(ground.classes.values())
+        return replace(ground, numbers=numbers, naming=naming, collided=collided), True
+    return replace(ground, numbers=numbers, naming=naming), False
 
 
 def with_elections(

@@ -6,6 +6,7 @@ Nothing here knows about files, YAML or pydantic. Tuples are sorted by the stage
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Literal
 
@@ -111,7 +112,7 @@ class Node:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Workload:
     """A Pod or VirtualMachine with an address and a node; at most one address a family."""
 
@@ -128,6 +129,11 @@ class Workload:
     def key(self) -> str:
         """`NAMESPACE/NAME`, as on the command line."""
         return f"{self.namespace}/{self.name}"
+
+    @cached_property
+    def texts(self) -> Mapping[Family, str]:
+        """Its addresses as text, which stands in many files and is made once."""
+        return {family: str(address) for family, address in self.addresses.items()}
 
     @property
     def identity(self) -> tuple[str, str, str]:

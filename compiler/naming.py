@@ -47,6 +47,7 @@ def _is_classid(number: int) -> bool:
     return number > _HALF and bool(number & _HALF) and number != _ROOT
 
 
+@lru_cache(maxsize=1 << 14)
 def chain_name(prefix: str, name: str) -> str:
     """Returns the name of a chain for a Kubernetes object: `to_node-1`.
 

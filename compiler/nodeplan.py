@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 
 from bundle.model import Addresses, Routing
 from bundle.ruleset import format_classid, format_range
-from compiler.model import Address, Family, Network
+from compiler.model import Address, Family, Network, Workload
 
 Elements = Mapping[Family, tuple[str, ...]]
 """Elements of a set or map for each address family, in nft's words."""
@@ -33,14 +33,6 @@ class Ranges:
             )
             for family in Family
         }
-
-
-@dataclass(frozen=True, slots=True)
-class SourceElement:
-    """A workload's address and the chain of its class."""
-
-    address: Address
-    chain: str
 
 
 Span = tuple[int, int, str]
@@ -86,17 +78,17 @@ class LocalClass:
 
 @dataclass(frozen=True)
 class RemoteSources:
-    """The addresses of other nodes' workloads of one class, sorted."""
+    """The addresses of other nodes' workloads of one class, in the order of the workloads."""
 
     class_id: int
-    addresses: tuple[Address, ...]
+    workloads: tuple[Workload, ...]
 
     @cached_property
     def elements(self) -> Elements:
         """The elements of the map of remote workloads."""
         number = format_classid(self.class_id)
         return {
-            family: tuple(f"{address} : {number}" for address in self.addresses if address.version == family)
+            family: tuple(f"{item.texts[family]} : {number}" for item in self.workloads if family in item.texts)
             for family in Family
         }
 
@@ -155,7 +147,7 @@ class NodePlan:
         node_interfaces: Interfaces with its InternalIPs, by which other nodes' packets come; empty when unknown.
         cluster: Destinations that are never redirected.
         stray_sources: Addresses of workloads that may arrive from other nodes, to be dropped if not translated.
-        sources: Workloads of this node, whose packets are decided here.
+        sources: Addresses of workloads of this node, whose packets are decided here, with the chains of their classes.
         classes: Their classes, sorted by number.
         remotes: Classes of workloads of other nodes whose packets may come here to be translated, sorted by number.
         next_hops: Gateway nodes that packets are sent to.
@@ -170,7 +162,7 @@ class NodePlan:
     node_interfaces: tuple[str, ...]
     cluster: Ranges
     stray_sources: Ranges
-    sources: tuple[SourceElement, ...]
+    sources: Elements
     classes: tuple[LocalClass, ...]
     remotes: tuple[RemoteClass, ...]
     next_hops: tuple[NextHop, ...]

@@ -4,26 +4,27 @@ In: cluster, resolved classes, elections. Out: what each node's kernel must hold
 and findings. Writes no nft text beyond verdicts and elements.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_network
+from functools import partial
 
 from bundle.model import Address as AddressPlan
 from bundle.model import Addresses
-from compiler import verdicts
-from compiler.blocks import Blocks, families_of
+from compiler.blocks import Blocks
 from compiler.diagnostics import Diagnostic, error
 from compiler.elect import Election
 from compiler.findings import Findings
 from compiler.ground import Ground, lay
-from compiler.model import Cluster, Family, Mode, Network, Node, Workload
+from compiler.model import Cluster, Family, Mode, Node, Workload
 from compiler.naming import chain_name, mark_numbers
-from compiler.nodeplan import LocalClass, NextHop, NodePlan, RemoteClass, SourceElement, Translation
+from compiler.nodeplan import NextHop, NodePlan, RemoteClass, Translation
 from compiler.peers import peers
-from compiler.ranges import collapse, covers
-from compiler.resolve import Resolved, WorkloadClass
+from compiler.ranges import covers
+from compiler.residents import NOBODY
+from compiler.resolve import Resolved
 from compiler.routes import routing
 from compiler.suitability import Source
+from compiler.verdicts import DROP_NO_GATEWAY, DROP_NO_NEXT_HOP, DROP_NO_SOURCE, DROP_STRAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,44 +36,54 @@ class _Served:
 
 
 class _Ways:
-    """By which packets can leave that come to a node: nodes it sends them to, and gateways that it serves itself."""
+    """By which packets can leave that come to a node: nodes it sends them to, and gateways that it serves itself.
 
-    def __init__(self, node: Node, ground: Ground, masters: tuple[str, ...], served: Mapping[str, _Served]) -> None:
-        self.masters = masters
-        self.served = served
+    Attributes:
+        at_source: The verdict on packets of the node's own workloads, by family and the gateway that a policy names.
+        here: The verdict on packets that have come to the node to leave by a gateway.
+    """
+
+    def __init__(self, node: Node, ground: Ground, masters: Collection[str], served: Mapping[str, _Served]) -> None:
         self._node = node
         self._ground = ground
-        self._known: dict[tuple[str, Family], str] = {}
+        self._masters = masters
+        self._served = served
+        self.at_source = {family: _Verdicts(partial(self._at_source, family)) for family in Family}
+        self.here = {family: _Verdicts(partial(self._here, family)) for family in Family}
 
-    def at_source(self, gateway: str, family: Family) -> str:
-        """Returns the verdict on packets of this node's workloads that a policy sends to a gateway."""
-        key = (gateway, family)
-        if key not in self._known:
-            self._known[key] = self._at_source(gateway, family)
-        return self._known[key]
-
-    def here(self, gateway: str, family: Family) -> str:
-        """Returns the verdict on packets that have come to this node to leave by a gateway."""
-        if gateway not in self.served:
-            return verdicts.DROP_STRAY
-        source = self.served[gateway].source
+    def _here(self, family: Family, gateway: str) -> str:
+        if gateway not in self._served:
+            return DROP_STRAY
+        source = self._served[gateway].source
         if not source.masquerade and family not in source.addresses:
-            return verdicts.DROP_NO_SOURCE
+            return DROP_NO_SOURCE
         return f"goto {chain_name('gateway', gateway)}"
 
-    def _at_source(self, gateway: str, family: Family) -> str:
+    def _at_source(self, family: Family, gateway: str) -> str:
         ground = self._ground
         master = ground.masters.get(gateway)
         if master is None:
-            return verdicts.DROP_NO_GATEWAY
-        if gateway in self.served and master == self._node.name:
-            return self.here(gateway, family)
+            return DROP_NO_GATEWAY
+        if gateway in self._served and master == self._node.name:
+            return self.here[family][gateway]
         source = ground.sources[gateway, master]
         if not source.masquerade and family not in source.addresses:
-            return verdicts.DROP_NO_SOURCE
-        if master not in self.masters or not ground.links.reaches(self._node, master, family):
-            return verdicts.DROP_NO_NEXT_HOP
+            return DROP_NO_SOURCE
+        if master not in self._masters or not ground.links.reaches(self._node, master, family):
+            return DROP_NO_NEXT_HOP
         return f"goto {chain_name('to', master)}"
+
+
+class _Verdicts(dict[str, str]):
+    """Verdicts by gateway, each worked out when it is first asked for."""
+
+    def __init__(self, work_out: Callable[[str], str]) -> None:
+        super().__init__()
+        self._work_out = work_out
+
+    def __missing__(self, gateway: str) -> str:
+        self[gateway] = self._work_out(gateway)
+        return self[gateway]
 
 
 def plan(
@@ -108,8 +119,8 @@ def plan_node(node: Node, ground: Ground, blocks: Blocks, findings: Findings) ->
         name: _Served(ground.elections[name], ground.sources[name, node.name])
         for name in ground.served.get(node.name, ())
     }
-    local = ground.local.get(node.name, ())
-    masters = _masters(local, ground, node)
+    residents = ground.residents.get(node.name, NOBODY)
+    masters = _masters(residents.gateways, ground, node)
     keys = [f"node/{name}" for name in masters] + [f"gateway/{name}" for name in served]
     config = ground.cluster.config
     limit = config.mark_mask >> config.mark_shift
@@ -123,7 +134,6 @@ def plan_node(node: Node, ground: Ground, blocks: Blocks, findings: Findings) ->
         for name in masters
     )
     ways = _Ways(node, ground, masters, served)
-    sources, classes = _local(local, ground, blocks, ways)
     node_interfaces = tuple(sorted(set(ground.links.interfaces(node).values())))
     return NodePlan(
         node=node.name,
@@ -131,56 +141,31 @@ def plan_node(node: Node, ground: Ground, blocks: Blocks, findings: Findings) ->
         node_interfaces=node_interfaces,
         cluster=ground.redirected_never,
         stray_sources=ground.strays if node_interfaces else ground.blind[node.name],
-        sources=sources,
-        classes=classes,
-        remotes=_remotes(node, local, ground, blocks, ways),
+        sources=residents.sources,
+        classes=tuple(blocks.local(item, ground.numbers[item.table].local, ways.at_source) for item in residents.parts),
+        remotes=_remotes(node, served, ground, blocks, ways),
         next_hops=next_hops,
         translations=tuple(_translation(name, item, marks, node.name) for name, item in served.items()),
         routing=routing(
             node,
             next_hops,
             [item.source for item in served.values()],
-            _replies(local, ground),
+            residents.replies,
             ground.links,
             config,
         ),
         addresses=Addresses(node.name, _virtual_ips(node, served, ground, findings)),
-        contested=any(item.contested for item in local),
+        contested=any(item.contested for item in residents.parts),
     )
 
 
-def _local(
-    local: Iterable[WorkloadClass], ground: Ground, blocks: Blocks, ways: _Ways
-) -> tuple[tuple[SourceElement, ...], tuple[LocalClass, ...]]:
-    """Returns the node's own workloads and their classes."""
-    classes = [blocks.local(item, ground.numbers[item.table].local, ways.at_source) for item in local]
-    sources = [
-        SourceElement(address, made.chain)
-        for item, made in zip(local, classes, strict=True)
-        for workload in item.workloads
-        for address in workload.addresses.values()
-    ]
-    if any(item.contested for item in local):
-        # Of a contested address there may be two elements, whose classes decide the same; one that lost its only
-        # address has none.
-        sources = list({item.address: item for item in sorted(sources, key=lambda item: item.chain)}.values())
-        used = {item.chain for item in sources}
-        classes = [item for item in classes if item.chain in used]
-    return (
-        tuple(sorted(sources, key=lambda item: (item.address.version, int(item.address)))),
-        tuple(sorted(classes, key=lambda item: item.class_id)),
-    )
-
-
-def _remotes(
-    node: Node, local: Iterable[WorkloadClass], ground: Ground, blocks: Blocks, ways: _Ways
-) -> tuple[RemoteClass, ...]:
+def _remotes(node: Node, served: Iterable[str], ground: Ground, blocks: Blocks, ways: _Ways) -> tuple[RemoteClass, ...]:
     """Returns the classes of other nodes' workloads whose policies name a gateway that this node may have to serve.
 
     No address is in them and among the node's own: one that two workloads have is contested, and so never remote.
     """
-    tables = dict.fromkeys(table for gateway in ways.served for table in ground.naming.get(gateway, ()))
-    own = {item.table for item in local}
+    tables = dict.fromkeys(table for gateway in served for table in ground.naming.get(gateway, ()))
+    own = {item.table for item in ground.residents.get(node.name, NOBODY).parts}
     found = (
         blocks.remote(
             ground.classes[table], ground.numbers[table].remote, ways.here, node.name if table in own else None
@@ -190,21 +175,8 @@ def _remotes(
     return tuple(sorted((item for item in found if item is not None), key=lambda item: item.class_id))
 
 
-def _replies(local: Iterable[WorkloadClass], ground: Ground) -> tuple[Network, ...]:
-    """The ranges that hold the IPv4 addresses of a node's workloads: few, however many workloads."""
-    found: set[Network] = set()
-    for item in local:
-        for workload in item.workloads:
-            address = workload.addresses.get(Family.IPV4)
-            if address is not None and not any(address in network for network in found):
-                around = (network for network in ground.cluster.workload_ranges if address in network)
-                found.add(next(around, ip_network(address)))
-    return collapse(found)
-
-
-def _masters(local: Iterable[WorkloadClass], ground: Ground, node: Node) -> tuple[str, ...]:
+def _masters(gateways: Iterable[str], ground: Ground, node: Node) -> tuple[str, ...]:
     """Names of the nodes that packets of this node's workloads are sent to."""
-    gateways = {gateway for item in local if not item.contested for gateway in item.table.gateways}
     masters = {ground.masters[gateway] for gateway in gateways if gateway in ground.masters}
     return tuple(sorted(masters - {node.name}))
 
@@ -254,7 +226,7 @@ def warn_sources(ground: Ground, findings: Findings) -> None:
     asked: dict[tuple[str, Family], Workload] = {}
     never = covers(ground.redirected_never.networks)
     for item in ground.classes.values():
-        for family in () if item.contested else families_of(item.workloads):
+        for family in () if item.contested else item.families:
             workload = next(workload for workload in item.workloads if family in workload.addresses)
             for decision in item.table.decisions[family]:
                 gateway = decision.gateway

@@ -4,7 +4,6 @@ In: changed Pods and VirtualMachines. Out: the workloads that went and those tha
 them. What makes workloads one, such as a virtual machine and its pods, is asked of `workloads` for the few concerned.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -146,19 +145,3 @@ def _group(pod: Workload) -> _Group | None:
     """Returns the virtual machine that a pod runs, if it is such a pod."""
     machine = pod.labels.get(LAUNCHER_LABEL)
     return (pod.namespace, machine) if machine else None
-
-
-def replaced(
-    workloads: tuple[Workload, ...], gone: Iterable[Workload], come: Iterable[Workload]
-) -> tuple[Workload, ...]:
-    """Returns sorted workloads after some went and others came."""
-    result = list(workloads)
-    for workload in gone:
-        del result[_place(result, workload)]
-    for workload in come:
-        result.insert(_place(result, workload), workload)
-    return tuple(result)
-
-
-def _place(workloads: Sequence[Workload], workload: Workload) -> int:
-    return bisect_left(workloads, workload.identity, key=lambda item: item.identity)

@@ -37,8 +37,9 @@ class Cover:
     """Addresses of one family that some prefixes cover, to be asked about spans of numbers."""
 
     def __init__(self, networks: Iterable[Network]) -> None:
-        own = sorted((int(item.network_address), int(item.broadcast_address), None) for item in networks)
-        stretches = merge(own)
+        self._networks = sorted(networks, key=network_key)
+        self._starts = [int(network.network_address) for network in self._networks]
+        stretches = merge((int(item.network_address), int(item.broadcast_address), None) for item in self._networks)
         self._lows = [low for low, _, _ in stretches]
         self._highs = [high for _, high, _ in stretches]
 
@@ -46,6 +47,12 @@ class Cover:
         """Tells whether all addresses from `low` to `high` are covered."""
         index = bisect_right(self._lows, low) - 1
         return index >= 0 and high <= self._highs[index]
+
+    def around(self, number: int) -> Network | None:
+        """Returns the prefix that holds an address, None where none does."""
+        index = bisect_right(self._starts, number) - 1
+        found = self._networks[index] if index >= 0 else None
+        return found if found is not None and number <= int(found.broadcast_address) else None
 
     def holds_address(self, address: Address) -> bool:
         """Tells whether an address is covered."""

@@ -29,9 +29,9 @@ from compiler.nodes import read_node
 from compiler.pack import node_files
 from compiler.pipeline import Compiled, nothing_to_do, sort
 from compiler.plan import plan_node
-from compiler.population import Population, Turnover, replaced
+from compiler.population import Population, Turnover
 from compiler.ranges import never_redirected
-from compiler.resolve import Resolved, resolve_by
+from compiler.resolve import Resolved, replaced, resolve_by
 from compiler.suitability import Judge, Suitability, serving
 from compiler.tables import RoutingTable, Tables
 from compiler.validate import validate

@@ -210,13 +210,12 @@ def _elements(plan: NodePlan) -> Iterator[tuple[str, Sequence[str]]]:
     for family in Family:
         number = family.value
         owned = {address for _, addresses in translated for address in _of(family, addresses)}
-        sources = (item for item in plan.sources if item.address.version == family)
         yield f"cluster{number}", plan.cluster.elements[family]
         yield f"stray{number}", plan.stray_sources.elements[family]
         yield f"nexthop{number}", [f"{mark} . {a}" for mark, addresses in hops for a in _of(family, addresses)]
         yield f"translated{number}", [f"{m} . {a}" for m, addresses in translated for a in _of(family, addresses)]
         yield f"owned{number}", [str(address) for address in sorted(owned, key=int)]
-        yield f"source{number}", [f"{item.address} : goto {item.chain}" for item in sources]
+        yield f"source{number}", plan.sources.get(family, ())
         yield f"route{number}", _all(family, (item.routes.elements for item in plan.classes))
         yield f"remote{number}", _all(family, (item.sources.elements for item in plan.remotes))
         yield f"remoteroute{number}", _all(family, (item.routes.elements for item in plan.remotes))

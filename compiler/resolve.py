@@ -4,11 +4,12 @@ In: a cluster. Out: classes of workloads with their decisions, and the suitabili
 the reasons. What is odd about them says `review`. Does not choose masters and knows nothing of rules.
 """
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from compiler.matching import Matching
-from compiler.model import Cluster, Network, Policy, Selector, Workload
+from compiler.model import Cluster, Family, Network, Policy, Selector, Workload
 from compiler.ranges import never_redirected
 from compiler.suitability import Suitability, judge
 from compiler.tables import RoutingTable, Tables, overlaid
@@ -28,6 +29,16 @@ class WorkloadClass:
     table: RoutingTable
     workloads: tuple[Workload, ...]
     contested: tuple[str, ...] = ()
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """The families that any of the workloads has an address of, in order."""
+        found: set[Family] = set()
+        for workload in self.workloads:
+            found.update(workload.addresses)
+            if len(found) == len(Family):
+                break
+        return tuple(sorted(found))
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -91,3 +102,22 @@ def _contest(group: Sequence[tuple[Workload, tuple[Policy, ...]]], tables: Table
         WorkloadClass(table, tuple(workloads), contested)
         for table, workloads in zip(made, by_policies.values(), strict=True)
     ]
+
+
+def replaced(
+    workloads: tuple[Workload, ...], gone: Iterable[Workload], come: Iterable[Workload]
+) -> tuple[Workload, ...]:
+    """Returns sorted workloads after some went and others came."""
+    result = list(workloads)
+    for workload in gone:
+        place = _place(result, workload)
+        if result[place].identity != workload.identity:
+            raise AssertionError(f"{workload.key} is none of the workloads")
+        del result[place]
+    for workload in come:
+        result.insert(_place(result, workload), workload)
+    return tuple(result)
+
+
+def _place(workloads: Sequence[Workload], workload: Workload) -> int:
+    return bisect_left(workloads, workload.identity, key=lambda item: item.identity)

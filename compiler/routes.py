@@ -1,6 +1,6 @@
 """Policy routing and sysctls of one node: what leads marked packets to their gateway node."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -30,28 +30,29 @@ def routing(  # noqa: PLR0913, PLR0917  # the parts of one file
         links: For the interface towards the other nodes.
         config: For rule priority, mask and tables.
     """
-    rules: list[FwmarkRule] = []
-    routes: list[Route] = []
     interfaces = links.interfaces(node)
     devices = tuple(interfaces.get(family) for family in Family)
-    for next_hop in next_hops:
-        way = _way(next_hop, devices, config.mark_mask, config.rule_priority, config.table_base)
-        rules += way.rules
-        routes += way.routes
+    ways = [
+        _way(next_hop, devices, config.mark_mask, config.rule_priority, config.table_base)
+        for next_hop in sorted(next_hops, key=lambda item: item.mark)
+    ]
+    # By family, table and metric: marks and tables are in one order, and the table for replies comes before them.
+    rules = [rule for family in Family for way in ways for rule in way.rules[family]]
+    routes = [route for family in Family for way in ways for route in way.routes[family]]
     reply_rules: list[ReplyRule] = []
     device = interfaces.get(Family.IPV4)
     if next_hops and replies and device is not None and not _has_way_out(node):
         hop = names.REPLY_NEXT_HOP
-        routes.append(Route("ipv4", config.table_base, "unicast", hop, device, names.METRIC_NEXT_HOP))
+        routes.insert(0, Route("ipv4", config.table_base, "unicast", hop, device, names.METRIC_NEXT_HOP))
         reply_rules.extend(
             ReplyRule("ipv4", names.REPLY_PRIORITY, str(network), config.table_base) for network in replies
         )
     return Routing(
         node=node.name,
         internal_ips=tuple(str(address) for address in node.internal_ips.values()),
-        rules=tuple(sorted(rules, key=lambda rule: (rule.family, rule.table))),
+        rules=tuple(rules),
         reply_rules=tuple(reply_rules),
-        routes=tuple(sorted(routes, key=lambda route: (route.family, route.table, route.metric))),
+        routes=tuple(routes),
         sysctls=_sysctls(node, bool(next_hops), sources, interfaces.values()),
     )
 
@@ -60,24 +61,26 @@ def routing(  # noqa: PLR0913, PLR0917  # the parts of one file
 class _Way:
     """What leads packets of one mark to their gateway node."""
 
-    rules: tuple[FwmarkRule, ...]
-    routes: tuple[Route, ...]
+    rules: Mapping[Family, tuple[FwmarkRule, ...]]
+    routes: Mapping[Family, tuple[Route, ...]]
 
 
 @lru_cache(maxsize=1 << 14)  # to one gateway node most nodes of a cluster have the same way
 def _way(next_hop: NextHop, devices: tuple[str | None, ...], mask: int, priority: int, table_base: int) -> _Way:
-    rules, routes = [], []
+    rules: dict[Family, tuple[FwmarkRule, ...]] = {}
+    routes: dict[Family, tuple[Route, ...]] = {}
     table = table_base + (next_hop.mark >> mask_shift(mask))
     addresses = {Family(address.version): address for address in next_hop.addresses}
     # Both families get a table: without it a packet of the other one would leave by the node's own way.
     for family, device in zip(Family, devices, strict=True):
         label = family.label
-        rules.append(FwmarkRule(label, priority, f"0x{next_hop.mark:08x}", f"0x{mask:08x}", table))
+        rules[family] = (FwmarkRule(label, priority, f"0x{next_hop.mark:08x}", f"0x{mask:08x}", table),)
+        routes[family] = (Route(label, table, "blackhole", None, None, names.METRIC_BLACKHOLE),)
         if family in addresses:
             gateway = str(addresses[family])
-            routes.append(Route(label, table, "unicast", gateway, device, names.METRIC_NEXT_HOP))
-        routes.append(Route(label, table, "blackhole", None, None, names.METRIC_BLACKHOLE))
-    return _Way(tuple(rules), tuple(routes))
+            way = Route(label, table, "unicast", gateway, device, names.METRIC_NEXT_HOP)
+            routes[family] = (way, *routes[family])
+    return _Way(rules, routes)
 
 
 def _sysctls(node: Node, sends: bool, sources: Sequence[Source], node_interfaces: Iterable[str]) -> tuple[Sysctl, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import pytest
-from builders import Obj, agent, cluster, config, gateway, member, namespace, node, patched, pod, policy
+from builders import Obj, patched
 from clusters import clusters
-from edits import pairs
+from edits import NODE_CHANGES, pairs
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
@@ -20,7 +20,13 @@ from compiler.load import Key
 from compiler.pipeline import compile_cluster, understand
 from compiler.recompile import Change, Recompiler, RefusedError
 
-FEW: Final = settings(max_examples=40, phases=(Phase.explicit, Phase.generate), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+FEW: Final = settings(
+    max_examples=40,
+    phases=(Phase.explicit, Phase.generate),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
 
 Files = Mapping[str, bytes]
 
@@ -95,53 +101,65 @@ def test_any_change_and_its_undoing_give_what_compile_gives(pair: tuple[list[Obj
     both.become(old)
 
 
+def _state_of_a_node(draw: DrawFn, objects: list[Obj]) -> None:
+    nodes = [item for item in objects if item["kind"] == "Node"]
+    if nodes:
+        item = draw(st.sampled_from(nodes))
+        field, value = draw(st.sampled_from(STATES))
+        item[field] = {**item.get(field, {}), **copy.deepcopy(value)}
+
+
+def _a_workload_more_or_less(draw: DrawFn, objects: list[Obj]) -> None:
+    item = _some_workload(draw, objects)
+    if item is not None and draw(st.booleans()):
+        objects.remove(item)
+    elif item is not None:
+        twin = patched(item, "metadata.name", f"{item['metadata']['name'][:40]}-x")
+        objects.append(_readdressed(draw, twin))
+
+
+def _another_workload(draw: DrawFn, objects: list[Obj]) -> None:
+    item = _some_workload(draw, objects)
+    names = [other["metadata"]["name"] for other in objects if other["kind"] == "Node"]
+    if item is None:
+        return
+    item["metadata"]["labels"] = draw(st.sampled_from([{}, {"app": "front"}, {"app": "back", "tier": "web"}]))
+    if item["kind"] == "Pod" and draw(st.booleans()):
+        item["spec"] = {**item.get("spec", {}), "nodeName": draw(st.sampled_from([*names, "nowhere"]))}
+        _readdressed(draw, item)
+
+
+def _some_workload(draw: DrawFn, objects: list[Obj]) -> Obj | None:
+    found = [item for item in objects if item["kind"] in {"Pod", "VirtualMachine"}]
+    return draw(st.sampled_from(found)) if found else None
+
+
+def _readdressed(draw: DrawFn, item: Obj) -> Obj:
+    """Gives it another address: in a node's range or in none, free or not."""
+    if item["kind"] == "Pod":
+        address = draw(st.sampled_from(["10.111.11.77", "10.9.9.9", "172.31.0.9", "10.111.12.5", "10.111.12.78"]))
+        item["status"] = {"phase": "Running", "podIPs": [{"ip": address}]}
+    return item
+
+
+STATES: list[tuple[str, Obj]] = [
+    *NODE_CHANGES,
+    ("metadata", {"deletionTimestamp": "2026-01-01T00:00:00Z"}),
+    ("spec", {"unschedulable": False}),
+]
+MOVES = [_state_of_a_node, _a_workload_more_or_less, _another_workload]
+
+
 @st.composite
 def moves(draw: DrawFn) -> list[list[Obj]]:
     """A cluster, and what it is after each of several small changes of its pods, machines and nodes."""
-    objects = draw(clusters())
-    result = [objects]
+    result = [draw(clusters())]
     for _ in range(draw(st.integers(1, 5))):
-        objects = draw(_moved(objects))
-        result.append(objects)
+        objects = copy.deepcopy(result[-1])
+        for move in draw(st.lists(st.sampled_from(MOVES), min_size=1, max_size=3)):
+            move(draw, objects)
+        result.append(list({key(item): item for item in objects}.values()))
     return result
-
-
-@st.composite
-def _moved(draw: DrawFn, objects: list[Obj]) -> list[Obj]:
-    items = copy.deepcopy(objects)
-    nodes = [item for item in items if item["kind"] == "Node"]
-    movable = [item for item in items if item["kind"] in {"Pod", "VirtualMachine"}]
-    names = [item["metadata"]["name"] for item in nodes]
-    for _ in range(draw(st.integers(1, 3))):
-        what = draw(st.sampled_from(["gone", "relabel", "move", "state", "label", "twin", "deleting", "readdress"]))
-        if what in {"state", "label", "deleting"} and nodes:
-            item = draw(st.sampled_from(nodes))
-            if what == "state":
-                ready = draw(st.sampled_from(["True", "False"]))
-                item.setdefault("status", {})["conditions"] = [{"type": "Ready", "status": ready}]
-                item.setdefault("spec", {})["unschedulable"] = draw(st.booleans())
-            elif what == "label":
-                item["metadata"]["labels"] = draw(st.sampled_from([{}, {"node-role.deckhouse.io/egress": ""}]))
-            else:
-                item["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-        elif movable:
-            item = draw(st.sampled_from(movable))
-            if what == "gone":
-                items = [other for other in items if other is not item]
-                movable = [other for other in movable if other is not item]
-            elif what == "relabel":
-                item["metadata"]["labels"] = draw(st.sampled_from([{}, {"app": "front"}, {"app": "back", "tier": "web"}]))
-            elif what == "move" and names and item["kind"] == "Pod":
-                item.setdefault("spec", {})["nodeName"] = draw(st.sampled_from([*names, "nowhere"]))
-            elif what == "readdress" and item["kind"] == "Pod":
-                address = draw(st.sampled_from(["10.111.11.77", "10.9.9.9", "172.31.0.9", "10.111.12.5"]))
-                item.setdefault("status", {})["podIPs"] = [{"ip": address}]
-                item["status"].pop("podIP", None)
-            elif what == "twin":
-                twin = copy.deepcopy(item)
-                twin["metadata"]["name"] = item["metadata"]["name"][:40] + "-x"
-                items.append(twin)
-    return list({key(item): item for item in items}.values())
 
 
 @FEW

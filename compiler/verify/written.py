@@ -30,7 +30,7 @@ def _written(world: World) -> Skeleton:
         node_interfaces=world.node_interfaces,
         cluster=Ranges(()),
         stray_sources=Ranges(()),
-        sources=(),
+        sources={},
         classes=(),
         remotes=(),
         next_hops=(),
