@@ -45,6 +45,7 @@ COMPILER = {
     "gates": "text",
     "findings": "diagnostics model text",
     "intervals": "model",
+    "strays": "intervals model",
     "selectors": "model patterns",
     "balance": "",
     "members": "model",
