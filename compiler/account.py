@@ -151,7 +151,7 @@ def _policies(cluster: Cluster) -> Policies:
 
 
 def _workloads(cluster: Cluster, resolved: Resolved) -> Workloads:
-    selected = {id(workload): item.names for item in resolved.classes for workload in item.workloads}
+    selected = {id(workload): item.table.names for item in resolved.classes for workload in item.workloads}
     return Workloads(
         tuple(
             WorkloadReport(
