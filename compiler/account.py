@@ -24,6 +24,7 @@ from bundle.model import (
     WorkloadReport,
     Workloads,
 )
+from compiler.addresses import address_text
 from compiler.elect import Election
 from compiler.model import Address, Cluster, Family, Network, Node
 from compiler.peers import link_addresses
@@ -128,7 +129,7 @@ def _address(source: Source | None, family: Family) -> str | None:
 @lru_cache(1 << 14)
 def _text(address: Address) -> str:
     """Returns the text of an address; gateways share nodes, so that the same few are asked for many times."""
-    return str(address)
+    return address_text(address)
 
 
 def _source(source: Source) -> NodeSource:
@@ -159,7 +160,7 @@ def _workloads(cluster: Cluster, resolved: Resolved) -> Workloads:
                 workload.namespace,
                 workload.name,
                 workload.node,
-                tuple(str(address) for address in workload.addresses.values()),
+                tuple(map(address_text, workload.addresses.values())),
                 selected.get(id(workload), ()),
             )
             for workload in cluster.workloads

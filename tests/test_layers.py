@@ -44,6 +44,7 @@ COMPILER = {
     "text": "model patterns",
     "gates": "text",
     "findings": "diagnostics model text",
+    "addresses": "model",
     "intervals": "model",
     "strays": "intervals model",
     "selectors": "model patterns",
@@ -90,7 +91,7 @@ COMPILER = {
     "plan": "blocks diagnostics elect findings ground model naming nodeplan peers ranges resolve routes suitability "
     "verdicts",
     "render": "model nodeplan resources",
-    "account": "elect model peers resolve suitability",
+    "account": "addresses elect model peers resolve suitability",
     "pack": "account nodeplan render",
     # the edge to the disk, and the stages in their order
     "files": "diagnostics",
