@@ -12,7 +12,7 @@ _MAPPED: Final = 0xFFFF
 
 
 def address_text(address: Address) -> str:
-    """Returns what `str` does, for IPv6 in a third of the time (RFC 5952)."""
+    """Returns what `str` does, for IPv6 in less than half of the time (RFC 5952)."""
     # Versions of Python differ in how they write IPv4 addresses in IPv6.
     if isinstance(address, IPv4Address) or address.scope_id is not None or int(address) >> 32 == _MAPPED:
         return str(address)
