@@ -4,14 +4,15 @@ In: the suitable nodes of each gateway and who was master. Out: who is master, a
 Pure, and a function of names alone: gateways are taken in order of name, nodes in a gateway's order of preference.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 Orders = Mapping[str, tuple[str, ...]]
 """Gateway to its suitable nodes in order of preference; gateways without any are in none of the results."""
 
-_Step = tuple[str, str]
-"""A gateway, and the node that becomes its master."""
+_Way = tuple[int, str]
+"""A move from one node to another: what it costs, and the gateway that moves."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,7 +35,7 @@ def assign(orders: Orders, previous: Mapping[str, str]) -> dict[str, str]:
     loads = _loads(orders, masters)
     for name, order in sorted(orders.items()):
         if order and name not in masters:
-            masters[name] = min(order, key=lambda node: (loads[node], order.index(node)))
+            masters[name] = min(order, key=loads.__getitem__)  # the first of equals, which is the preferred one
             loads[masters[name]] += 1
     return dict(sorted(masters.items()))
 
@@ -43,21 +44,102 @@ def rebalance(orders: Orders, masters: Mapping[str, str], serving: Collection[st
     """Finds the fewest moves to the best balance.
 
     The best balance is where no node could be relieved by moving masters along any chain of suitable nodes: it has the
-    least sum of squares of the loads, and with it the least highest load. Augmenting paths lead to it, as to optimal
-    semi-matchings. What they moved needlessly is then taken back: in the graph of single moves, masters are best and
-    had by the fewest moves if and only if there is no cycle of negative cost.
+    least sum of squares of the loads, and with it the least highest load, as an optimal semi-matching has.
 
     Args:
         orders: Suitable nodes.
         masters: Master of each gateway that has a suitable node.
         serving: Gateways that already serve, so that a move cuts connections; the others may be placed for nothing.
     """
-    placed = dict(sorted(masters.items()))
-    while path := _relief(orders, placed):
-        placed.update(path)
-    while cycle := _saving(orders, placed, {name: masters[name] for name in masters if name in serving}):
-        placed.update(cycle)
-    return tuple(Move(name, masters[name], node) for name, node in placed.items() if masters[name] != node)
+    placement = _Placement(orders, masters, serving)
+    # From the top: if all nodes at or under a level counted alike, the fewest moves would be known, at first none at
+    # all. With the next level below it, masters just above that are what costs too much: they go by the cheapest chains
+    # of moves there are, one after the other, and so the moves stay the fewest (successive shortest paths). A node that
+    # finds no chain never will, since all that it leads to is as full as itself.
+    for level in range(max(placement.loads.values(), default=0) - 1, 0, -1):
+        while placement.relieve(level):
+            pass
+    return tuple(Move(name, masters[name], node) for name, node in placement.masters.items() if masters[name] != node)
+
+
+class _Placement:
+    """Who is master where, and by which moves that could change.
+
+    Attributes:
+        masters: The master of each gateway, by name.
+        loads: How many gateways a node is master of.
+    """
+
+    def __init__(self, orders: Orders, masters: Mapping[str, str], serving: Collection[str]) -> None:
+        self.masters = dict(sorted(masters.items()))
+        self.loads = _loads(orders, masters)
+        self._orders = orders
+        self._homes = {name: node for name, node in masters.items() if name in serving}
+        # From node to node the possible moves as a heap; one of a gateway that has left the node counts no more.
+        self._ways: dict[str, dict[str, list[_Way]]] = {node: {} for node in self.loads}
+        for name, node in self.masters.items():
+            self._put(name, node)
+
+    def relieve(self, level: int) -> bool:
+        """Takes one master off a node that has `level` and one, if a chain of moves leads to a node with less."""
+        came: dict[str, tuple[str, str]] = {}
+        end = self._search(level, came)
+        if end is None:
+            return False
+        self.loads[end] += 1
+        while end in came:
+            name, node = came[end]
+            self.masters[name] = end
+            self._put(name, end)
+            end = node
+        self.loads[end] -= 1
+        return True
+
+    def _search(self, level: int, came: dict[str, tuple[str, str]]) -> str | None:
+        """Searches for the cheapest chain of moves, in the order of cost as Dijkstra does.
+
+        Args:
+            level: Chains begin at nodes that have one master more and end at nodes that have less.
+            came: Is told by which gateway's move, and from where, each node is reached.
+
+        Returns:
+            The end of the chain, the least loaded of equals; None if there is none.
+        """
+        costs = {node: 0 for node, load in self.loads.items() if load == level + 1}
+        queue = [(0, node) for node in costs]
+        best: tuple[int, int, str] | None = None
+        while queue:
+            so_far, node = heappop(queue)
+            # A move back home costs less than nothing, yet no way from any node to an end does: at first no move costs
+            # less than nothing, and going by a cheapest way leaves none that is cheaper.
+            if best is not None and so_far >= best[0]:
+                break
+            for target, (step, name) in self._moves_from(node) if so_far == costs[node] else ():
+                cost = so_far + step
+                if cost < costs.get(target, cost + 1):
+                    costs[target] = cost
+                    came[target] = (name, node)
+                    heappush(queue, (cost, target))
+                    if self.loads[target] < level:
+                        best = min(best or (cost, level, target), (cost, self.loads[target], target))
+        return best[2] if best is not None else None
+
+    def _moves_from(self, node: str) -> Iterator[tuple[str, _Way]]:
+        """Yields each node to which a master of `node` could move, with the cheapest such move."""
+        for target, ways in self._ways[node].items():
+            while ways and self.masters[ways[0][1]] != node:
+                heappop(ways)
+            if ways:
+                yield target, ways[0]
+
+    def _put(self, name: str, node: str) -> None:
+        """Notes where a gateway could move from the node that is its master now."""
+        home = self._homes.get(name)
+        ways = self._ways[node]
+        for target in self._orders[name]:
+            if target != node:
+                # A move from home costs one, a move back brings it in again; another, or of who serves nobody, nothing.
+                heappush(ways.setdefault(target, []), ((target != home) - (node != home), name))
 
 
 def _loads(orders: Orders, masters: Mapping[str, str]) -> dict[str, int]:
@@ -65,97 +147,3 @@ def _loads(orders: Orders, masters: Mapping[str, str]) -> dict[str, int]:
     for node in masters.values():
         loads[node] += 1
     return loads
-
-
-def _held(masters: Mapping[str, str]) -> dict[str, list[str]]:
-    held: dict[str, list[str]] = {}
-    for name, node in masters.items():
-        held.setdefault(node, []).append(name)
-    return held
-
-
-def _relief(orders: Orders, masters: Mapping[str, str]) -> list[_Step]:
-    """Finds a shortest chain of moves from a node, the most loaded first, to one with two masters less or fewer."""
-    loads, held = _loads(orders, masters), _held(masters)
-    tried: set[str] = set()
-    for start in sorted(held, key=lambda node: (-loads[node], node)):
-        if start in tried:  # it was reached from a node with as many or more, which reached none with few
-            continue
-        came: dict[str, tuple[str, str]] = {start: ("", "")}
-        queue = [start]
-        for node in queue:
-            if loads[node] <= loads[start] - 2:
-                return _chain(node, came)
-            for name in held.get(node, ()):
-                for target in orders[name]:
-                    if target not in came:
-                        came[target] = (name, node)
-                        queue.append(target)
-        tried.update(queue)
-    return []
-
-
-def _chain(end: str, came: Mapping[str, tuple[str, str]]) -> list[_Step]:
-    steps = []
-    name, node = came[end]
-    while name:
-        steps.append((name, end))
-        end = node
-        name, node = came[end]
-    return steps
-
-
-def _saving(orders: Orders, masters: Mapping[str, str], homes: Mapping[str, str]) -> list[_Step]:
-    """Finds a cycle of moves that leaves the balance as good and brings masters back (Bellman and Ford).
-
-    An edge is a move from node to node, at +1 when it takes a master from home and -1 when it brings it back. The empty
-    name is where loads go to and come from, so that a cycle through it is a chain of moves between two other nodes; its
-    edges cost what the sum of squares grows by, and so much that no number of moves makes up for it.
-    """
-    loads = _loads(orders, masters)
-    dear = 2 * len(masters) + 2
-    edges: dict[_Step, tuple[int, str]] = {}
-    for name, node in masters.items():
-        home = homes.get(name)
-        for target in orders[name]:
-            cost = (target != home) - (node != home)
-            if target != node:
-                edges[node, target] = min(edges.get((node, target), (cost, name)), (cost, name))
-    for node, load in loads.items():
-        edges[node, ""] = ((2 * load + 1) * dear, "")
-        if load:
-            edges["", node] = ((1 - 2 * load) * dear, "")
-    return _negative_cycle(edges)
-
-
-def _negative_cycle(edges: Mapping[_Step, tuple[int, str]]) -> list[_Step]:
-    """Returns the moves of one cycle of negative cost, nothing if there is none."""
-    cost = dict.fromkeys((node for edge in edges for node in edge), 0)
-    came: dict[str, tuple[str, str]] = {}
-    better = True
-    while better:
-        better = False
-        for (node, target), (price, name) in edges.items():
-            if cost[node] + price < cost[target]:
-                cost[target] = cost[node] + price
-                came[target] = (name, node)
-                better = True
-        # A node that owes its cost to itself has a cycle of negative cost, long before costs have fallen for as many
-        # rounds as there are nodes, which is when Bellman and Ford would look.
-        if cycle := _cycle(came):
-            return cycle
-    return []
-
-
-def _cycle(came: Mapping[str, tuple[str, str]]) -> list[_Step]:
-    seen: set[str] = set()
-    for start in came:
-        trail: list[str] = []
-        node = start
-        while node in came and node not in seen:
-            seen.add(node)
-            trail.append(node)
-            node = came[node][1]
-        if node in trail:
-            return [(came[item][0], item) for item in trail[trail.index(node) :] if came[item][0]]
-    return []

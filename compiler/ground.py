@@ -14,9 +14,10 @@ from compiler.model import Address, Cluster, Family, Network, Workload
 from compiler.naming import class_ids, first_class_id
 from compiler.nodeplan import Ranges
 from compiler.peers import link_addresses
-from compiler.ranges import Cover, collapse, covers, without
+from compiler.ranges import Cover, collapse, covers
 from compiler.residents import NOBODY, Numbers, Residents, reside
 from compiler.resolve import Resolved, WorkloadClass, replaced
+from compiler.strays import Strays
 from compiler.suitability import Source, Suitability
 from compiler.tables import RoutingTable
 
@@ -162,15 +163,14 @@ def _naming(classes: Iterable[WorkloadClass]) -> dict[str, tuple[RoutingTable, .
 
 def _blind(cluster: Cluster, classes: Iterable[WorkloadClass], links: Links) -> dict[str, Ranges]:
     """What a node takes for strays that cannot tell by which interface other nodes' packets come."""
-    selected = [workload for item in classes for workload in item.workloads]
-    found = {}
-    for name in (name for name, node in cluster.nodes.items() if not links.interfaces(node)):
-        others = {network for node in cluster.nodes.values() if node.name != name for network in node.pod_cidrs}
-        others.update(ip_network(a) for item in selected if item.node != name for a in item.addresses.values())
-        # A pod may have an address out of another node's range; what the node itself sends must still pass.
-        own = (address for item in cluster.workloads if item.node == name for address in item.addresses.values())
-        found[name] = Ranges(without(collapse(others), own))
-    return found
+    blind = [name for name, node in cluster.nodes.items() if not links.interfaces(node)]
+    if not blind:
+        return {}
+    own: dict[str, list[Address]] = {}
+    for workload in cluster.workloads:
+        own.setdefault(workload.node, []).extend(workload.addresses.values())
+    strays = Strays(cluster.nodes, (workload for item in classes for workload in item.workloads), own)
+    return {name: Ranges(strays.of(name)) for name in blind}
 
 
 # From here on: the ground after a change, without laying it anew. Each function returns what `lay` would, and the names

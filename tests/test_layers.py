@@ -45,6 +45,7 @@ COMPILER = {
     "gates": "text",
     "findings": "diagnostics model text",
     "intervals": "model",
+    "strays": "intervals model",
     "selectors": "model patterns",
     "balance": "",
     "members": "model",
@@ -88,10 +89,11 @@ COMPILER = {
     "routes": "links model nodeplan suitability",
     "peers": "model suitability",
     "verdicts": "",
-    "ground": "elect links model naming nodeplan peers ranges resolve suitability tables",
-    "blocks": "intervals model nodeplan resolve tables verdicts",
-    "plan": "blocks diagnostics elect findings ground model naming nodeplan peers ranges resolve routes suitability "
-    "verdicts",
+    "residents": "model nodeplan ranges resolve tables",
+    "ground": "elect links model naming nodeplan peers ranges residents resolve strays suitability tables",
+    "blocks": "intervals model nodeplan residents resolve tables verdicts",
+    "plan": "blocks diagnostics elect findings ground model naming nodeplan peers ranges residents resolve routes "
+    "suitability verdicts",
     "render": "model nodeplan resources",
     "account": "elect model peers resolve suitability",
     "pack": "account nodeplan render",
