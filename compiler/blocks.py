@@ -11,8 +11,9 @@ from typing import Final
 
 from bundle.ruleset import format_classid
 from compiler.intervals import merge
-from compiler.model import Family
-from compiler.nodeplan import LocalClass, RemoteClass, RemoteSources, Routes
+from compiler.model import Address, Family
+from compiler.naming import chain_name
+from compiler.nodeplan import LocalClass, NextHop, RemoteClass, RemoteSources, Routes
 from compiler.residents import chain_of
 from compiler.resolve import WorkloadClass
 from compiler.tables import RoutingTable
@@ -50,9 +51,17 @@ class Blocks:
         self._local: dict[_Key, LocalClass] = {}
         self._routes: dict[_Key, Routes] = {}
         self._remote: dict[RoutingTable, _Remote] = {}
+        self._next_hops: dict[tuple[str, int, tuple[Family, ...]], NextHop] = {}
 
     def __len__(self) -> int:
         return len(self._local) + len(self._routes)
+
+    def next_hop(self, node: str, mark: int, addresses: Mapping[Family, Address]) -> NextHop:
+        """Returns a gateway node under a mark; `addresses` are those of its InternalIPs that can be reached."""
+        key = (node, mark, tuple(addresses))
+        if key not in self._next_hops:
+            self._next_hops[key] = NextHop(node, chain_name("to", node), mark, tuple(addresses.values()))
+        return self._next_hops[key]
 
     def local(self, item: WorkloadClass, number: int, verdicts: Verdicts) -> LocalClass:
         """Returns a class of workloads of a node.

@@ -312,8 +312,9 @@ def with_elections(
         if name in suitability:
             links[name] = link_addresses(election.gateway, cluster.nodes, suitability[name])
         touched.update((*before.order, *election.order))
-        for table in ground.naming.get(name, ()):
-            touched.update(workload.node for workload in ground.classes[table].workloads)
+        if election.master != before.master:
+            for table in ground.naming.get(name, ()):
+                touched.update(workload.node for workload in ground.classes[table].workloads)
     everything = {**ground.elections, **elections}
     after = replace(
         ground,

@@ -103,7 +103,7 @@ class RemoteClass:
     routes: Routes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NextHop:
     """A gateway node to which packets are sent under a mark."""
 
@@ -111,6 +111,17 @@ class NextHop:
     chain: str
     mark: int
     addresses: tuple[Address, ...]
+
+    def __hash__(self) -> int:
+        return hash((self.node, self.mark))  # those of addresses are Python code
+
+    @cached_property
+    def elements(self) -> Elements:
+        """The elements of the set of next hops."""
+        return {
+            family: tuple(f"0x{self.mark:08x} . {item}" for item in self.addresses if item.version == family)
+            for family in Family
+        }
 
 
 @dataclass(frozen=True, slots=True)

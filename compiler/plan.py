@@ -17,7 +17,7 @@ from compiler.findings import Findings
 from compiler.ground import Ground, lay
 from compiler.model import Cluster, Family, Mode, Node, Workload
 from compiler.naming import chain_name, mark_numbers
-from compiler.nodeplan import NextHop, NodePlan, RemoteClass, Translation
+from compiler.nodeplan import NodePlan, RemoteClass, Translation
 from compiler.peers import peers
 from compiler.ranges import covers
 from compiler.residents import NOBODY
@@ -130,8 +130,7 @@ def plan_node(node: Node, ground: Ground, blocks: Blocks, findings: Findings) ->
         numbers, masters, served = {}, (), {}
     marks = {key: number << config.mark_shift for key, number in numbers.items()}
     next_hops = tuple(
-        NextHop(name, chain_name("to", name), marks[f"node/{name}"], tuple(ground.links.next_hops(node, name).values()))
-        for name in masters
+        blocks.next_hop(name, marks[f"node/{name}"], ground.links.next_hops(node, name)) for name in masters
     )
     ways = _Ways(node, ground, masters, served)
     node_interfaces = tuple(sorted(set(ground.links.interfaces(node).values())))

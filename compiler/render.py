@@ -205,14 +205,13 @@ def _sets() -> Iterator[SetText]:
 
 def _elements(plan: NodePlan) -> Iterator[tuple[str, Sequence[str]]]:
     """Yields the elements of each set and map by its name."""
-    hops = [(_mark(item.mark), item.addresses) for item in plan.next_hops]
     translated = [(_mark(item.mark), item.addresses) for item in plan.translations]
     for family in Family:
         number = family.value
         owned = {address for _, addresses in translated for address in _of(family, addresses)}
         yield f"cluster{number}", plan.cluster.elements[family]
         yield f"stray{number}", plan.stray_sources.elements[family]
-        yield f"nexthop{number}", [f"{mark} . {a}" for mark, addresses in hops for a in _of(family, addresses)]
+        yield f"nexthop{number}", _all(family, (item.elements for item in plan.next_hops))
         yield f"translated{number}", [f"{m} . {a}" for m, addresses in translated for a in _of(family, addresses)]
         yield f"owned{number}", [str(address) for address in sorted(owned, key=int)]
         yield f"source{number}", plan.sources.get(family, ())

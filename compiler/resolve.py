@@ -7,6 +7,7 @@ the reasons. What is odd about them says `review`. Does not choose masters and k
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from compiler.matching import Matching
 from compiler.model import Cluster, Family, Network, Policy, Selector, Workload
@@ -15,7 +16,7 @@ from compiler.suitability import Suitability, judge
 from compiler.tables import RoutingTable, Tables, overlaid
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WorkloadClass:
     """Workloads selected by the same policies.
 
@@ -30,7 +31,7 @@ class WorkloadClass:
     workloads: tuple[Workload, ...]
     contested: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def families(self) -> tuple[Family, ...]:
         """The families that any of the workloads has an address of, in order."""
         found: set[Family] = set()
