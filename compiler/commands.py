@@ -46,7 +46,7 @@ def compile_inputs(arguments: argparse.Namespace) -> int:
     if _useless(arguments, reading):
         return fail(_NEEDS_BALANCED)
     compiled = _compile(reading, earlier, console, keep_going=arguments.keep_going)
-    if compiled.files is None:
+    if compiled.files is None or compiled.account is None:
         return BAD_INPUT
     _tell(report.balance(compiled.moves, compiled.masters, asked=earlier.rebalance), console)
     sys.stderr.write(report.left_out(reading.left_out))
@@ -56,8 +56,7 @@ def compile_inputs(arguments: argparse.Namespace) -> int:
             write_bundle(compiled.files, arguments.output)
     except OutputError as fault:
         return fail(str(fault))
-    gateways = open_bundle(arguments.output).decode(Gateways, GATEWAYS)
-    sys.stdout.write(report.summary(gateways))
+    sys.stdout.write(report.summary(compiled.account.gateways))
     console.note(f"wrote {len(compiled.files)} files to {arguments.output}")
     return OK
 
