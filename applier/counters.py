@@ -86,7 +86,8 @@ def _reason(chain: str) -> str:
             return name
         case "gateway":
             return "standby"
-        case "local" | "remote":  # a class of workloads: the destination was not found
+        # A class of workloads, or those of other nodes: the destination was not found.
+        case "local" | "remote" | "remoteroute":
             return "unmatched"
     return chain
 

@@ -47,7 +47,10 @@ _DROPPED = Decision(Fate.DROPPED)
 _KEPT = Decision(Fate.KEPT)
 
 # `^` as the compiler writes it, `|` as nft lists it.
-_CLASS = re.compile(r"meta mark & 0x[0-9a-f]{8} [\^|] (0x[0-9a-f]{8}) \. (ip6?) daddr vmap @route([46])")
+_CLASS = re.compile(
+    r"meta mark & 0x[0-9a-f]{8} [\^|] (?P<number>0x[0-9a-f]{8}) \. (?P<family>ip6?) daddr vmap @route(?P<map>[46])"
+)
+_REMOTE = re.compile(r"meta priority \. (?P<family>ip6?) daddr vmap @remoteroute(?P<map>[46])")
 _MARK = re.compile(r"counter meta mark set meta mark & 0x[0-9a-f]{8} [\^|] (0x[0-9a-f]{8})")
 _SNAT = re.compile(r"snat (ip6?) to ([0-9a-f.:]+)")
 _MASQUERADE = re.compile(r'oifname "([^"]+)" masquerade')
@@ -74,8 +77,11 @@ class Decisions:
         """
         self._ruleset = ruleset
         self._classes: dict[str, dict[str, str]] = {}
+        """Verdict or classid of a workload, to the number of its class for each family."""
         self._verdicts: dict[str, _Targets] = {"return": {"4": _ORDINARY, "6": _ORDINARY}}
+        # Of this node's workloads, then of others'.
         self._sources = {family: self._elements(f"source{family}") for family in "46"}
+        self._remotes = {family: self._elements(f"remote{family}") for family in "46"}
         self._cluster = {family: _Intervals((key, "") for key in self._elements(f"cluster{family}")) for family in "46"}
         self._rows: dict[str, dict[str, list[tuple[str, str]]]] = {}
         self._routes: dict[tuple[str, str], _Intervals] = {}
@@ -83,18 +89,28 @@ class Decisions:
         self.bit = bound_bit(ruleset)
         for family in "46":
             for verdict in set(self._sources[family].values()):
-                self._classes[verdict] = self._class(self._chain(verdict))
+                lookups = self._lookups(self._chain(verdict), _CLASS)
+                self._classes[verdict] = {version: match["number"] for version, match in lookups.items()}
+            if numbers := set(self._remotes[family].values()):
+                versions = self._lookups(self._chain("goto remoteroute"), _REMOTE)
+                self._classes |= {number: dict.fromkeys(versions, number) for number in numbers}
             rows: dict[str, list[tuple[str, str]]] = {}
-            for key, verdict in self._elements(f"route{family}").items():
-                number, _, destinations = key.partition(" . ")
-                rows.setdefault(number, []).append((destinations, verdict))
-                if verdict not in self._verdicts:
-                    self._verdicts[verdict] = self._targets(self._chain(verdict))
+            # Classids and marks are written in different ways, so the classes of the two maps are not mixed up.
+            for name in ("route", "remoteroute"):
+                for key, verdict in self._elements(f"{name}{family}").items():
+                    number, _, destinations = key.partition(" . ")
+                    rows.setdefault(number, []).append((destinations, verdict))
+                    if verdict not in self._verdicts:
+                        self._verdicts[verdict] = self._targets(self._chain(verdict))
             self._rows[family] = rows
 
     def knows(self, source: str) -> bool:
         """Returns whether the ruleset decides for this source address."""
-        return source in self._sources["6" if ":" in source else "4"]
+        return self._leads_to(source) is not None
+
+    def _leads_to(self, source: str) -> str | None:
+        family = "6" if ":" in source else "4"
+        return self._sources[family].get(source) or self._remotes[family].get(source)
 
     def decide(self, source: str, destination: str) -> Decision:
         """Returns what becomes of a new connection.
@@ -110,15 +126,15 @@ class Decisions:
         target = number_of(destination)
         if self._cluster[family].find(target) is not None:
             return _INSIDE
-        verdict = self._sources[family].get(source)
-        if verdict is None:
+        found = self._leads_to(source)
+        if found is None:
             return _ORDINARY
-        number = self._classes[verdict].get(family, "")
+        number = self._classes[found].get(family, "")
         routes = self._routes.get((family, number))
         if routes is None:
             routes = self._routes[family, number] = _Intervals(self._rows[family].get(number, ()))
-        found = routes.find(target)
-        return _DROPPED if found is None else self._verdicts[found][family]
+        verdict = routes.find(target)
+        return _DROPPED if verdict is None else self._verdicts[verdict][family]
 
     def _elements(self, name: str) -> Mapping[str, str]:
         item = self._ruleset.sets.get(name)
@@ -131,11 +147,12 @@ class Decisions:
             raise RulesetError(f"the verdict {verdict!r} leads to no chain")
         return chain
 
-    def _class(self, chain: Chain) -> dict[str, str]:
-        """Reads the number of a class for each family."""
+    @staticmethod
+    def _lookups(chain: Chain, pattern: re.Pattern[str]) -> dict[str, re.Match[str]]:
+        """Reads what a chain looks up for each family; it must do nothing else, and drop what it does not find."""
         *lookups, last = (rule.text for rule in chain.rules) if chain.rules else ("",)
-        matches = [_CLASS.fullmatch(text) for text in lookups]
-        found = {match[3]: match[1] for match in matches if match and _VERSIONS[match[2]] == match[3]}
+        matches = [pattern.fullmatch(text) for text in lookups]
+        found = {match["map"]: match for match in matches if match and _VERSIONS[match["family"]] == match["map"]}
         if len(found) != len(lookups) or last != "counter drop":
             raise _unknown(chain)
         return found

@@ -1,20 +1,22 @@
 """Elements of a set or map as nf_tables tells them, to the text that nft would print. Pure.
 
-Only what our sets hold is understood: addresses, marks, interface names, ranges of them, verdicts. An element that has
-more, such as a comment or a timeout, is somebody's own, and for it libnftables is asked. Messages: linux/netfilter/
-nf_tables.h; how intervals are told: nft_set_rbtree.c (starts and ends) and nft_set_pipapo.c (a key and its end).
+Only what our sets hold is understood: addresses, marks, classids, interface names, ranges of them, verdicts. An element
+that has more, such as a comment or a timeout, is somebody's own, and for it libnftables is asked. Messages:
+linux/netfilter/nf_tables.h; how intervals are told: nft_set_rbtree.c (starts and ends) and nft_set_pipapo.c (a key and
+its end).
 """
 
 import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, Literal
 
 from applier.nfnetlink import ATTRIBUTE, TYPE_MASK, attributes
-from bundle.ruleset import format_range
+from bundle.ruleset import format_classid, format_range
 
 Elements = dict[str, str | None]
-"""Key to verdict, None in a set; both in the normal form of `bundle.ruleset`."""
+"""Key to verdict or classid, None in a set; all in the normal form of `bundle.ruleset`."""
 
 KEY: Final = 1  # NFTA_SET_ELEM_KEY
 _DATA: Final = 2
@@ -24,7 +26,7 @@ _KEY_END: Final = 10
 _INTERVAL_END: Final = 1  # NFT_SET_ELEM_INTERVAL_END
 _OPEN: Final = bytes((1, 4, 1, 0, 0, 0))  # nft's own note on an interval that reaches to the last address
 _VERDICTS: Final = {-1: "continue", -2: "break", -3: "jump", -4: "goto", -5: "return", 0: "drop", 1: "accept"}
-_LENGTHS: Final = {"ipv4_addr": 4, "ipv6_addr": 16, "mark": 4, "ifname": 16}
+_LENGTHS: Final = {"ipv4_addr": 4, "ipv6_addr": 16, "mark": 4, "ifname": 16, "classid": 4}
 
 
 class OddElementError(Exception):
@@ -44,39 +46,36 @@ def read(spec: str, lists: Iterable[bytes]) -> Elements:
     kind, _, flags = spec.partition("; ")
     keys, _, value = kind.removeprefix("type ").partition(" : ")
     parts = keys.split(" . ")
-    if value not in ("", "verdict") or flags not in ("", "flags interval") or not set(parts) <= _LENGTHS.keys():
+    known = value in ("", "verdict", "classid") and flags in ("", "flags interval")
+    if not known or not set(parts) <= _LENGTHS.keys():
         raise OddElementError(spec)
     if flags and len(parts) == 1:
         return _intervals(parts[0], lists)
     found: Elements = {}
-    verdicts: dict[bytes, str | None] = {}
-    # A mark is a number of the machine, which nft turns round where ranges have to be in order.
+    value_of = cache(_classid if value == "classid" else _verdict)
+    # A mark or classid is a number of the machine, which nft turns round where ranges have to be in order.
     text = _v4 if parts == ["ipv4_addr"] else _text(parts, "big" if flags else sys.byteorder)
     for data in lists:
-        _plain(data, text, verdicts, found)
+        _plain(data, text, value_of, found)
     return found
 
 
-def _plain(
-    data: bytes, text: Callable[[bytes, bytes], str], verdicts: dict[bytes, str | None], found: Elements
-) -> None:
-    """Reads elements that have a key, perhaps its end, and perhaps a verdict; there may be 150,000 of them."""
+def _plain(data: bytes, text: Callable[[bytes, bytes], str], value_of: Callable[[bytes], str], found: Elements) -> None:
+    """Reads elements that have a key, perhaps its end, and perhaps a value; there may be 150,000 of them."""
     unpack = ATTRIBUTE.unpack_from
     at, size = 0, len(data)
     while at < size:
         length, _ = unpack(data, at)
         place, end = at + 4, at + length
-        key, last, verdict = b"", b"", None
+        key, last = b"", b""
+        value: str | None = None
         while place < end:
             attribute, number = unpack(data, place)
             number &= TYPE_MASK
             if number == KEY:
                 key = data[place + 8 : place + attribute]
             elif number == _DATA:
-                value = data[place + 4 : place + attribute]
-                if value not in verdicts:
-                    verdicts[value] = _verdict(value)
-                verdict = verdicts[value]
+                value = value_of(data[place + 4 : place + attribute])
             elif number == _KEY_END:
                 last = data[place + 8 : place + attribute]
             else:
@@ -84,7 +83,7 @@ def _plain(
             place += (attribute + 3) & ~3
         if not key:
             raise OddElementError("an element for all that no other has")
-        found[text(key, last)] = verdict
+        found[text(key, last)] = value
         at += (length + 3) & ~3
 
 
@@ -111,6 +110,8 @@ def _item(kind: str, low: bytes, high: bytes, order: Literal["big", "little"]) -
         return f'"{low.rstrip(bytes(1)).decode(errors="backslashreplace")}"'
     if kind == "mark":
         return f"0x{int.from_bytes(low, order):08x}"
+    if kind == "classid":
+        return format_classid(int.from_bytes(low, order))
     return format_range(ip_address(low), ip_address(high))
 
 
@@ -135,6 +136,13 @@ def _intervals(kind: str, lists: Iterable[bytes]) -> Elements:
     if start is not None:
         elements[format_range(address(start), address(largest))] = None
     return elements
+
+
+def _classid(data: bytes) -> str:
+    value = dict(attributes(data)).get(1, b"")  # NFTA_DATA_VALUE
+    if len(value) != _LENGTHS["classid"]:
+        raise OddElementError("no classid")
+    return format_classid(int.from_bytes(value, sys.byteorder))
 
 
 def _verdict(data: bytes) -> str:

@@ -17,8 +17,11 @@ TABLE = f"{TABLE_FAMILY} {TABLE_NAME}"
 UNSETTLED = "unsettled"
 """A set that stands in our table from the first step of an apply to its last: who finds it has to finish the work."""
 
-SOURCES = ("source4", "source6")
-"""The maps of workloads' addresses."""
+SOURCES = ("source4", "source6", "remote4", "remote6")
+"""The maps of workloads' addresses: of the node's own to the chain of their class, of others' to its number."""
+
+_REMOTE = "remoteroute"
+"""The chain in which packets of other nodes' workloads are decided, of whatever class."""
 
 BEGIN = f"add set {TABLE} {UNSETTLED} {{ type mark; }}\n"
 END = f"delete set {TABLE} {UNSETTLED}\n"
@@ -89,8 +92,8 @@ def unmask(ruleset: Ruleset, texts: Mapping[str, str]) -> Ruleset:
 def standstill(live: Ruleset) -> str:
     """Returns nft text that makes every workload's class drop; empty if there is none."""
     verdicts = {value for name in SOURCES if name in live.sets for value in live.sets[name].elements.values()}
-    chains = sorted(chain for verdict in verdicts if (chain := _target(verdict)))
-    return "".join(f"flush chain {TABLE} {name}\nadd rule {TABLE} {name} counter drop\n" for name in chains)
+    chains = {chain for verdict in verdicts if (chain := _target(verdict))} | {_REMOTE} & live.chains.keys()
+    return "".join(f"flush chain {TABLE} {name}\nadd rule {TABLE} {name} counter drop\n" for name in sorted(chains))
 
 
 @dataclass(frozen=True, slots=True)

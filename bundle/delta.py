@@ -1,13 +1,15 @@
 """A ruleset file and another that differs little from it to a short one: what of it need be read. Pure.
 
-A gateway's map of sources may hold 150,000 lines, of which a change concerns one.
+A gateway's map of other nodes' workloads may hold 150,000 lines, of which a change concerns one.
 """
 
 import re
 
 _SMALL = 1000  # elements; below, everything is looked at
 _BLOCK = re.compile(
-    r"^\tmap (?P<name>\S+) \{\n(?P<head>\t\ttype ipv[46]_addr : verdict\n)\t\telements = \{\n(?P<body>.*?)\n\t\t\}\n",
+    r"^\tmap (?P<name>\S+) \{\n"
+    r"(?P<head>\t\ttype ipv[46]_addr : (?:verdict|classid)\n)"
+    r"\t\telements = \{\n(?P<body>.*?)\n\t\t\}\n",
     re.MULTILINE | re.DOTALL,
 )
 

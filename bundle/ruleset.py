@@ -256,6 +256,28 @@ def _normal_key(key: str) -> str:
         return key
 
 
+def format_classid(number: int) -> str:
+    """Returns a number of 32 bits as nft prints one of type `classid`, that of packet priorities: `1a2b:3c4d`.
+
+    Of a number with a half of zeros nft prints only the other half, which it does not read again; 0 and the number of
+    all ones have names. None of these is the number of a class.
+    """
+    return f"{number >> 16:x}:{number & 0xFFFF:x}"
+
+
+def parse_classid(text: str) -> int:
+    """Reads what `format_classid` returns.
+
+    Raises:
+        ValueError: It is anything else.
+    """
+    major, colon, minor = text.partition(":")
+    number = int(major, 16) << 16 | int(minor, 16)
+    if not colon or format_classid(number) != text:
+        raise ValueError(f"{text[:80]!r} is no classid")
+    return number
+
+
 def format_range(low: IPv4Address | IPv6Address, high: IPv4Address | IPv6Address) -> str:
     """Returns the range as nft prints it: one address, a prefix where it is one, else `low-high`."""
     if low == high:

@@ -4,14 +4,13 @@ Knows just the nft that our templates write, with the kernel's meaning, and refu
 does not understand is an error and never passed over. Knows nothing of gateways and policies.
 """
 
-import itertools
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
-from bundle.ruleset import Ruleset, Set
+from bundle.ruleset import Ruleset, parse_classid
+from compiler.lookup import Table, TableError, index
 from compiler.model import Address
 
 
@@ -36,6 +35,7 @@ class Packet:
         local: Whether the destination is an address of this node.
         related: Whether it is an ICMP error about the connection.
         connection_mark: Mark of the connection; without meaning when connection tracking does not know it.
+        priority: Packet priority.
     """
 
     source: Address
@@ -50,6 +50,7 @@ class Packet:
     local: bool = False
     related: bool = False
     connection_mark: int = 0
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +97,11 @@ class _State:
             raise EvaluationError(f"a packet passes more than {_MAX_RULES} rules, the last ones in chain {chain}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A set or map, indexed: exact leading parts of the key to ascending ranges of its last part."""
-
-    lows: Mapping[tuple[object, ...], tuple[int, ...]]
-    rows: Mapping[tuple[object, ...], tuple[tuple[int, str, str | None], ...]]
-
-    def find(self, key: tuple[object, ...], last: int) -> tuple[str, str | None] | None:
-        lows = self.lows.get(key)
-        if lows is None:
-            return None
-        index = bisect_right(lows, last) - 1
-        if index < 0:
-            return None
-        high, text, value = self.rows[key][index]
-        return (text, value) if last <= high else None
-
-
 _Match = Callable[[_State], "tuple[bool, str, str | None]"]
-"""Tells whether an expression matches, the element that it found and the element's verdict."""
+"""Tells whether an expression matches, the element of a map that it found and the verdict that it gives."""
+
+_KeyOf = Callable[[Packet], "tuple[tuple[object, ...], int] | None"]
+"""Makes the key of a packet in a set or map, in two parts as `Table.find` takes it; None if it has none there."""
 
 _SHOWN = 200  # letters of a wrong text that a message shows
 _TERMINAL = ("accept", "drop", "return")
@@ -144,6 +130,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"{_MASKED} \. rt ip6? nexthop @(?P<set>\S+)", "mark_next_hop"),
         (rf"{_MASKED} \^ (?P<value>0x[0-9a-f]{{8}}) \. (?P<family>ip6?) daddr vmap @(?P<set>\S+)", "class_map"),
         (rf"meta mark set {_MASKED}(?: \^ (?P<value>0x[0-9a-f]{{8}}))?", "set_mark"),
+        (r"meta priority \. (?P<family>ip6?) daddr vmap @(?P<set>\S+)", "priority_map"),
+        (r"meta priority set none", "clear_priority"),
+        (rf"meta priority set {_ADDRESS} map @(?P<set>\S+)", "set_priority"),
         (rf"{_ADDRESS} (?P<vmap>vmap )?@(?P<set>\S+)", "address"),
         (r"snat (?P<family>ip6?) to (?P=family) saddr", "keep_source"),
         (r"snat (?P<family>ip6?) to (?P<address>[0-9a-f.:]+)", "snat"),
@@ -167,7 +156,10 @@ class Evaluator:
         if ruleset.others:
             raise EvaluationError(f"the table holds {' '.join(ruleset.others[0])}, which is unknown")
         self._ruleset = ruleset
-        self._tables = {name: _index(item) for name, item in ruleset.sets.items()}
+        try:
+            self._tables = {name: index(item) for name, item in ruleset.sets.items()}
+        except TableError as fault:
+            raise EvaluationError(str(fault)) from None
         self._hooks: dict[str, list[tuple[int, str, str]]] = {
             "prerouting": [],
             "output": [],
@@ -182,9 +174,9 @@ class Evaluator:
             name: tuple(self._parse(rule.text) for rule in chain.rules) for name, chain in ruleset.chains.items()
         }
         for item in ruleset.sets.values():
-            for element, verdict in item.elements.items():
-                if verdict is not None:
-                    self._check_verdict(verdict, element)
+            if " : verdict" in item.spec:
+                for element, verdict in item.elements.items():
+                    self._check_verdict(verdict or "", element)
 
     def run(self, hook: str, packet: Packet) -> Result:
         """Sends a packet through the base chains of a hook, in order of priority.
@@ -206,13 +198,14 @@ class Evaluator:
         for text, matches in self._chains[chain]:
             state.count_rule(chain)
             verdict: str | None = None
+            shown = ""
             for match in matches:
                 holds, element, found = match(state)
                 if not holds:
                     break
-                verdict = found or verdict
+                verdict, shown = found or verdict, element or shown
                 if found:
-                    state.steps.append(Step(chain, text, element))
+                    state.steps.append(Step(chain, text, shown))
             else:
                 if verdict in ("accept", "drop"):
                     return verdict
@@ -252,9 +245,11 @@ class Evaluator:
         if not known:
             raise EvaluationError(f"unknown verdict {verdict} of {where}")
 
-    def _set(self, name: str) -> _Table:
+    def _set(self, name: str, data: str = "") -> Table:
         if name not in self._tables:
             raise EvaluationError(f"there is no set or map {name}")
+        if data and f" : {data}" not in self._ruleset.sets[name].spec:
+            raise EvaluationError(f"{name} is no map to a {data}")
         return self._tables[name]
 
     # One method a pattern. Each returns a function of the state.
@@ -331,33 +326,44 @@ class Evaluator:
 
         return act
 
-    def _lookup(
-        self, name: str, key: Callable[[Packet], "tuple[tuple[object, ...], int] | None"], vmap: bool
-    ) -> _Match:
-        table = self._set(name)
+    def _lookup(self, name: str, key: _KeyOf, vmap: bool) -> _Match:
+        table = self._set(name, "verdict" if vmap else "")
 
         def match(state: _State) -> tuple[bool, str, str | None]:
             at = key(state.packet)
             found = table.find(*at) if at is not None else None
             if found is None:
                 return False, "", None
-            return True, found[0], found[1] if vmap else None
+            return (True, *found) if vmap else (True, "", None)
 
         return match
 
     def _on_address(self, found: re.Match[str]) -> _Match:
-        version = 4 if found["family"] == "ip" else 6
-        side, original = found["side"], bool(found["ct"])
+        return self._lookup(found["set"], _address_key(found), bool(found["vmap"]))
 
-        def key(packet: Packet) -> tuple[tuple[object, ...], int] | None:
-            address = packet.destination if side == "daddr" else packet.source
-            if original:
-                if packet.original_source is None or side == "daddr":
-                    return None
-                address = packet.original_source
-            return ((), int(address)) if address.version == version else None
+    def _on_set_priority(self, found: re.Match[str]) -> _Match:
+        key, table = _address_key(found), self._set(found["set"], "classid")
 
-        return self._lookup(found["set"], key, bool(found["vmap"]))
+        def act(state: _State) -> tuple[bool, str, str | None]:
+            at = key(state.packet)
+            element = table.find(*at) if at is not None else None
+            if element is None:
+                return False, "", None  # the kernel ends the rule, and sets nothing
+            shown, number = element
+            state.packet = replace(state.packet, priority=parse_classid(number or ""))
+            return True, shown, None
+
+        return act
+
+    def _on_clear_priority(self, _: re.Match[str]) -> _Match:
+        def act(state: _State) -> tuple[bool, str, str | None]:
+            state.packet = replace(state.packet, priority=0)
+            return True, "", None
+
+        return act
+
+    def _on_priority_map(self, found: re.Match[str]) -> _Match:
+        return self._class_lookup(found, lambda packet: packet.priority)
 
     def _on_mark_map(self, found: re.Match[str]) -> _Match:
         mask = int(found["mask"], 16)
@@ -365,12 +371,15 @@ class Evaluator:
 
     def _on_class_map(self, found: re.Match[str]) -> _Match:
         mask, value = int(found["mask"], 16), int(found["value"], 16)
+        return self._class_lookup(found, lambda packet: packet.mark & mask ^ value)
+
+    def _class_lookup(self, found: re.Match[str], number: Callable[[Packet], int]) -> _Match:
         version = 4 if found["family"] == "ip" else 6
 
         def key(packet: Packet) -> tuple[tuple[object, ...], int] | None:
             if packet.destination.version != version:
                 return None
-            return (packet.mark & mask ^ value,), int(packet.destination)
+            return (number(packet),), int(packet.destination)
 
         return self._lookup(found["set"], key, vmap=True)
 
@@ -434,6 +443,21 @@ class Evaluator:
         return lambda _: (True, "", verdict)
 
 
+def _address_key(found: re.Match[str]) -> _KeyOf:
+    version = 4 if found["family"] == "ip" else 6
+    side, original = found["side"], bool(found["ct"])
+
+    def key(packet: Packet) -> tuple[tuple[object, ...], int] | None:
+        address = packet.destination if side == "daddr" else packet.source
+        if original:
+            if packet.original_source is None or side == "daddr":
+                return None
+            address = packet.original_source
+        return ((), int(address)) if address.version == version else None
+
+    return key
+
+
 def _parse_hook(text: str) -> tuple[str, str, int]:
     found = re.fullmatch(
         r"type (filter|nat|route) hook (prerouting|output|forward|postrouting) priority (-?\d+); policy accept", text
@@ -441,43 +465,3 @@ def _parse_hook(text: str) -> tuple[str, str, int]:
     if found is None:
         raise EvaluationError(f"unknown base chain: {text}")
     return found[1], found[2], int(found[3])
-
-
-def _index(item: Set) -> _Table:
-    """Reads a set's elements: the last part of the key is an address, a range or a mark, or an interface name."""
-    rows: dict[tuple[object, ...], list[tuple[int, int, str, str | None]]] = {}
-    types = item.spec.split(";")[0].removeprefix("type ").split(" : ")[0].split(" . ")
-    for text, value in item.elements.items():
-        parts = text.split(" . ")
-        if len(parts) != len(types):
-            raise EvaluationError(f"element {text} of {item.name} does not fit its type")
-        try:
-            exact: list[object] = [int(part, 16) for part in parts[:-1]]
-            if types[-1] == "ifname":
-                exact.append(parts[-1].strip('"'))
-                low, high = 0, 0
-            else:
-                low, high = _bounds(parts[-1], types[-1])
-        except ValueError:
-            raise EvaluationError(f"element {text} of {item.name} does not fit its type") from None
-        shown = f"{text} : {value}" if value is not None else text
-        rows.setdefault(tuple(exact), []).append((low, high, f"{item.name} {{ {shown} }}", value))
-    ordered = {key: sorted(values) for key, values in rows.items()}
-    for values in ordered.values():
-        for (_, high, first, _), (low, _, second, _) in itertools.pairwise(values):
-            if low <= high:
-                raise EvaluationError(f"elements overlap: {first} and {second}")
-    return _Table(
-        lows={key: tuple(row[0] for row in values) for key, values in ordered.items()},
-        rows={key: tuple(row[1:] for row in values) for key, values in ordered.items()},
-    )
-
-
-def _bounds(text: str, kind: str) -> tuple[int, int]:
-    if kind == "mark":
-        return int(text, 16), int(text, 16)
-    low, dash, high = text.partition("-")
-    if dash:
-        return int(ip_address(low)), int(ip_address(high))
-    network = ip_network(text)
-    return int(network.network_address), int(network.broadcast_address)

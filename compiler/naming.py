@@ -6,26 +6,34 @@ slot was taken. What they must be clear of stands in `bundle/names.py`.
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 _CHAIN_NAME_KEPT: Final = 60
+_HALF: Final = 0xFFFF
+_ROOT: Final = 0xFFFFFFFF
 
 
 def class_ids(keys: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
     """Gives each class of workloads a number of 32 bits, the start of its SHA-256.
 
     Of two that fall on one number, which among 10,000 classes happens once in 86 clusters, the later in order of key
-    takes the digest with a further byte.
+    takes the digest with a further byte. So does who gets a number of which nft does not read what it prints, see
+    `bundle.ruleset.format_classid`: one with a half of zeros, and that of all ones.
     """
     result: dict[tuple[str, ...], int] = {}
     used: set[int] = set()
     for key in sorted(set(keys)):
         text = "\0".join(key).encode()
-        while (number := int.from_bytes(hashlib.sha256(text).digest()[:4])) in used:
+        while (number := int.from_bytes(hashlib.sha256(text).digest()[:4])) in used or not _is_classid(number):
             text += b"\0"
         used.add(number)
         result[key] = number
     return result
+
+
+def _is_classid(number: int) -> bool:
+    return number > _HALF and bool(number & _HALF) and number != _ROOT
 
 
 def chain_name(prefix: str, name: str) -> str:
@@ -49,7 +57,7 @@ def mark_numbers(keys: Iterable[str], limit: int) -> dict[str, int] | None:
     Returns:
         None when there are more keys than numbers.
     """
-    digests = sorted((hashlib.sha256(key.encode()).digest(), key) for key in set(keys))
+    digests = sorted((_digest(key), key) for key in set(keys))
     if len(digests) > limit:
         return None
     result: dict[int, str] = {}
@@ -59,3 +67,8 @@ def mark_numbers(keys: Iterable[str], limit: int) -> dict[str, int] | None:
             slot = (slot + 1) % limit
         result[slot + 1] = key
     return {key: number for number, key in result.items()}
+
+
+@lru_cache(maxsize=1 << 14)  # the nodes of a cluster send to the same gateway nodes
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()

@@ -168,8 +168,8 @@ def _last_chain(result: Result) -> str:
 
 
 def _marking_chain(result: Result) -> str:
-    targets = [step.element.rpartition(" : goto ")[2].removesuffix(" }") for step in result.steps if step.element]
-    return targets[-1] if targets else ""
+    elements = [step.element for step in result.steps if " : goto " in step.element]
+    return elements[-1].rpartition(" : goto ")[2].removesuffix(" }") if elements else ""
 
 
 def _is_local(part: NodePart, address: Address) -> bool:

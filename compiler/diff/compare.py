@@ -103,9 +103,9 @@ def _classes(renamed: Mapping[str, str], sides: _Sides) -> Iterator[Change]:
         before, after = sides.old.classes.get(name), sides.new.classes.get(name)
         if before != after:
             was = formerly.get(name, name)
-            shown = None if before is None else f"{was}, chain {before}"
+            shown = None if before is None else f"{was}, {before}"
             note = "" if before is None or after is None or _decides_otherwise(sides, name) else "decides the same"
-            yield Change("class", "class", name, shown, None if after is None else f"{name}, chain {after}", note)
+            yield Change("class", "class", name, shown, None if after is None else f"{name}, {after}", note)
 
 
 def _decides_otherwise(sides: _Sides, name: str) -> bool:

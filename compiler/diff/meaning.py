@@ -7,11 +7,12 @@ they stand for.
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from bundle.model import Address, Addresses, FamilyName, Routing, Workloads
-from bundle.ruleset import Chain, Ruleset, Set
+from bundle.ruleset import Chain, Ruleset, Set, parse_classid
 from compiler.diff.change import Kind
 from compiler.naming import class_ids
 from compiler.verify.decisions import Class, classes_of
@@ -43,7 +44,7 @@ class Names:
     """What the account of a bundle calls things that its nodes' files have by number or address.
 
     Attributes:
-        classes: Chain of a class to the class's name: `local(POLICY, …)`.
+        classes: A class by its scope and number, as its chain is called, to its name: `local(POLICY, …)`.
         workloads: Address to `NAMESPACE/NAME`, or several such names where it is contested.
     """
 
@@ -60,7 +61,7 @@ class Meaning:
 
     Attributes:
         marks: What has a mark (`node NAME`, `gateway NAME`) to its mark, and its routing table if it has one.
-        classes: Name of a class to its chain.
+        classes: Name of a class to what it goes by on this node: its chain or its number.
         sources: Map and workload's address to the class that it leads to, or to the verdict if that is no class.
         spans: Kind, place and class (empty for a set) to ranges of addresses, each with its verdict, empty for a set.
         chains: Name of a chain or of a class to its rules; classes that have just `CLASS_RULES` are not in it.
@@ -115,6 +116,8 @@ class _Reader:
             found = (_CLASS_NUMBER.search(rule.text) for rule in ruleset.chains[chain].rules)
             number = next((match[0] for match in found if match), f"0x{chain.rpartition('_')[2]}")
             self._numbers.setdefault(number, name)
+        self._remotes = _remote_names(ruleset, names)
+        self._numbers |= self._remotes
         self._marks = _marks(ruleset)
         self._marked = _inverse((mark, what) for what, mark in self._marks.items())
         pairs = {(rule.table, self._marked.get(rule.fwmark, "")) for rule in routing.rules}
@@ -142,7 +145,10 @@ class _Reader:
             marks={
                 what: f"{mark}, table {tables[what]}" if what in tables else mark for what, mark in self._marks.items()
             },
-            classes={name: chain for chain, name in self._class_names.items()},
+            classes={
+                **{name: f"number {number}" for number, name in self._remotes.items()},
+                **{name: f"chain {chain}" for chain, name in self._class_names.items()},
+            },
             sources=self._sources,
             spans=self._spans,
             chains=self._chains,
@@ -192,7 +198,8 @@ class _Reader:
                 mark, dot, rest = key.partition(" . ")
                 self._put("element", place, self._mark(mark) + dot + rest, value or "")
             elif value is not None:
-                self._sources[place, key] = self._class_names.get(value.removeprefix("goto "), value)
+                name = self._class_names.get(value.removeprefix("goto "))
+                self._sources[place, key] = name or self._remotes.get(value, value)
             else:
                 self._put("element", place, key, "")
 
@@ -242,6 +249,22 @@ def _class_names(ruleset: Ruleset, names: Names) -> dict[str, str]:
     """Returns the name of each class whose chain is in the ruleset; the chain's own where no other is known."""
     found = (chain for chain in ruleset.chains if chain in names.classes or _CLASS_CHAIN.fullmatch(chain))
     return {chain: names.classes.get(chain, chain) for chain in found}
+
+
+def _remote_names(ruleset: Ruleset, names: Names) -> dict[str, str]:
+    """Returns the name of each class that has a number and no chain, by the number as it is written."""
+    found: set[str] = set()
+    for item in ruleset.sets.values():
+        if item.spec.endswith(" : classid"):
+            found.update(value for value in item.elements.values() if value is not None)
+        elif item.spec.startswith("type classid . "):
+            found.update(key.partition(" . ")[0] for key in item.elements)
+    result: dict[str, str] = {}
+    for text in found:
+        with suppress(ValueError):  # somebody's own, in the kernel
+            name = f"remote_{parse_classid(text):08x}"
+            result[text] = names.classes.get(name, name)
+    return result
 
 
 def _marks(ruleset: Ruleset) -> dict[str, str]:

@@ -25,6 +25,8 @@ _LEFT_OUT: Final = 300
 
 _ABOUT: Final = {
     "map source": "workloads to their classes",
+    "map remoteroute": "by destination",
+    "map remote": "other nodes' workloads to their classes",
     "map route": "by destination",
     "map translation": "the translation of a mark",
     "set cluster": "destinations that are never redirected",

@@ -121,11 +121,9 @@ class Claims:
         """Returns the workloads on a node that any policy decides for, by class."""
         return self._local.get(node, {})
 
-    def chain(self, item: Class, *, local: bool) -> tuple[str, int]:
-        """Returns the chain of a class and its number in the route maps."""
-        scope = "local" if local else "remote"
-        number = self._numbers[scope, *_key(item)]
-        return f"{scope}_{number:08x}", number
+    def number(self, item: Class, *, local: bool) -> int:
+        """Returns the number of a class in the maps of its own node, or of others."""
+        return self._numbers["local" if local else "remote", *_key(item)]
 
     def served(self, node: str) -> Mapping[str, Served]:
         """Returns the gateways that a node may have to serve."""

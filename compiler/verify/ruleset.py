@@ -18,7 +18,7 @@ from compiler.verify.forms import Drops, form_of
 from compiler.verify.intervals import bounds, difference
 from compiler.verify.marks import NodeMarks, check_marks
 from compiler.verify.scope import Scope
-from compiler.verify.skeleton import SPECS, World, check_skeleton, skeleton_of
+from compiler.verify.skeleton import World, check_skeleton, skeleton_of, specs
 from compiler.verify.written import differing_chain
 
 _KEYS = {
@@ -26,6 +26,8 @@ _KEYS = {
     "mark . ifname": re.compile(r'0x[0-9a-f]{8} \. "[^"]*"'),
     "mark . ipv4_addr": re.compile(r"0x[0-9a-f]{8} \. [0-9./-]+"),
     "mark . ipv6_addr": re.compile(r"0x[0-9a-f]{8} \. [0-9a-f:./-]+"),
+    "classid . ipv4_addr": re.compile(r"[0-9a-f]{1,4}:[0-9a-f]{1,4} \. [0-9./-]+"),
+    "classid . ipv6_addr": re.compile(r"[0-9a-f]{1,4}:[0-9a-f]{1,4} \. [0-9a-f:./-]+"),
 }
 """How the elements of the sets begin that are read by their parts."""
 
@@ -55,14 +57,15 @@ def check_ruleset(part: NodePart, claims: Claims, *, as_written: bool) -> tuple[
 def _check_sets(scope: Scope) -> None:
     ruleset = scope.ruleset
     found = {name: (item.kind, item.spec) for name, item in ruleset.sets.items()}
-    for name in sorted({*found, *SPECS}):
-        if found.get(name) != SPECS.get(name):
-            scope.fail(f"{name} is {found.get(name, 'missing')}, and must be {SPECS.get(name, 'absent')}")
-        elif pattern := _KEYS.get(SPECS[name][1].partition(";")[0].removeprefix("type ").partition(" : ")[0]):
+    wanted = specs(bool(scope.served))
+    for name in sorted({*found, *wanted}):
+        if found.get(name) != wanted.get(name):
+            scope.fail(f"{name} is {found.get(name, 'missing')}, and must be {wanted.get(name, 'absent')}")
+        elif pattern := _KEYS.get(wanted[name][1].partition(";")[0].removeprefix("type ").partition(" : ")[0]):
             odd = (key for key in ruleset.sets[name].elements if not pattern.fullmatch(key))
             for key in itertools.islice(odd, 1):
                 scope.fail(f"{name} holds {key}, which is not of its type")
-    if unflushed := {"", *SPECS} - ruleset.flushed:
+    if unflushed := {"", *wanted} - ruleset.flushed:
         what = min(unflushed) or "the chains"
         scope.fail(f"what an older ruleset left in {what} stays, since it is not emptied first")
     if ruleset.others:
@@ -74,6 +77,7 @@ def _check_chains(scope: Scope, as_written: bool) -> None:
     world = World(
         mask=scope.claims.mask,
         node_interfaces=tuple(sorted(set(scope.claims.interfaces(scope.node).values()))),
+        serves=bool(scope.served),
         masquerades=any(item.source.masquerade for item in scope.served.values()),
         answers=bool(scope.claims.reply_networks(scope.node)),
     )

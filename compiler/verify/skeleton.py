@@ -8,13 +8,13 @@ translated, let out or dropped just as `_Promise` says, which is the contract of
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from ipaddress import ip_address
 from typing import Final
 
 from bundle import names
-from bundle.ruleset import Chain, Rule, Ruleset, Set
+from bundle.ruleset import Chain, Rule, Ruleset, Set, format_classid
 from compiler.evaluate import EvaluationError, Evaluator, Packet, Result
 from compiler.model import Address, Family
 
@@ -37,7 +37,14 @@ SPECS: Final[Mapping[str, tuple[str, str]]] = {
     "masqueraded": ("set", "type mark . ifname"),
     "translation": ("map", "type mark : verdict"),
 }
-"""Every set and map of the table: what it is, and its type and flags."""
+"""Every set and map of a node's table: what it is, and its type and flags."""
+
+REMOTE_SPECS: Final[Mapping[str, tuple[str, str]]] = {
+    f"{name}{version}": ("map", spec.format(f"ipv{version}_addr"))
+    for version in (4, 6)
+    for name, spec in (("remote", "type {} : classid"), ("remoteroute", "type classid . {} : verdict; flags interval"))
+}
+"""Those that nodes have besides which serve gateways."""
 
 HOOKS: Final = (
     f"type filter hook prerouting priority {names.PRIORITY_DECIDE}; policy accept",
@@ -52,6 +59,8 @@ _CONSTANT: Final = re.compile(r'"[^"]*"|0x[0-9a-f]+|[0-9]+(?:\.[0-9]+)+|[0-9a-f]
 """A name in quotes, a mark, an address."""
 
 _ALL_BITS: Final = 0xFFFFFFFF
+_LOCAL, _REMOTE = 1, 0x20003
+"""The numbers of the classes in the small table; that of remote ones is also what packets have as their priority."""
 _OUTSIDE: Final = "outside"  # the interface on which the masquerading gateway's packets leave
 _ELSEWHERE: Final = "elsewhere"
 _SOURCES: Final = ("local", "remote", "unselected", "foreign", "ours", "standby")
@@ -69,12 +78,14 @@ class World:
     Attributes:
         mask: Bits of the packet mark that are ours.
         node_interfaces: Interfaces by which other nodes' packets come, empty when unknown.
+        serves: Whether the node serves gateways, or stands by for them.
         masquerades: Whether a gateway's source address is known on the node only.
         answers: Whether the node answers reverse path filtering (`bundle.model.ReplyRule`).
     """
 
     mask: int
     node_interfaces: tuple[str, ...]
+    serves: bool
     masquerades: bool
     answers: bool
 
@@ -161,6 +172,7 @@ class _Outcome:
     mark: int = 0
     connection_mark: int = 0
     source: Address | None = None
+    priority: int = 0
     bound: bool = False
     masqueraded: bool = False
 
@@ -168,14 +180,18 @@ class _Outcome:
 _DROPPED: Final = _Outcome(accepted=False)
 
 
-def _passed(marks: tuple[int, int], source: Address, bound: bool = False, masqueraded: bool = False) -> _Outcome:
-    return _Outcome(True, *marks, source, bound, masqueraded)  # noqa: FBT003  # accepted
+def _passed(
+    marks: tuple[int, int], source: Address, priority: int, bound: bool = False, masqueraded: bool = False
+) -> _Outcome:
+    return _Outcome(True, *marks, source, priority, bound, masqueraded)  # noqa: FBT003  # accepted
 
 
 def _outcome(result: Result) -> _Outcome:
     packet = result.packet
+    if not result.accepted:
+        return _DROPPED
     marks = packet.mark, packet.connection_mark
-    return _passed(marks, packet.source, result.bound, result.masqueraded) if result.accepted else _DROPPED
+    return _passed(marks, packet.source, packet.priority, result.bound, result.masqueraded)
 
 
 def _shift(mask: int) -> int:
@@ -190,12 +206,19 @@ def _address(family: Family, name: str) -> Address:
     return ip_address(f"192.0.2.{number}" if family is Family.IPV4 else f"2001:db8::{number:x}")
 
 
+def specs(serves: bool) -> Mapping[str, tuple[str, str]]:
+    """Returns every set and map that a node must have, which serves gateways or not."""
+    return {**SPECS, **REMOTE_SPECS} if serves else SPECS
+
+
 class _Table:
     """The skeleton with one element of each sort."""
 
     def __init__(self, skeleton: Skeleton, world: World, marks: Mapping[str, int]) -> None:
         self._chains = {chain.name: chain for chain in skeleton}
-        self._elements: dict[str, dict[str, str | None]] = {name: {} for name in SPECS}
+        self._serves = world.serves
+        self._specs = specs(world.serves)
+        self._elements: dict[str, dict[str, str | None]] = {name: {} for name in self._specs}
         self._rest = world.mask ^ _ALL_BITS
         self._marks = {role: f"0x{mark:08x}" for role, mark in marks.items()}
 
@@ -206,7 +229,8 @@ class _Table:
             self._add_ranges(family)
             self._add_classes(family, verdicts)
         self._add_translations()
-        return Ruleset(self._chains, {name: Set(name, *SPECS[name], found) for name, found in self._elements.items()})
+        sets = {name: Set(name, *self._specs[name], found) for name, found in self._elements.items()}
+        return Ruleset(self._chains, sets)
 
     def _add(self, name: str, element: str, verdict: str | None = None) -> None:
         self._elements[name][element] = verdict
@@ -235,12 +259,17 @@ class _Table:
 
     def _add_classes(self, family: Family, verdicts: Mapping[str, str]) -> None:
         number, prefix = family.value, "ip" if family is Family.IPV4 else "ip6"
-        for class_id, name in enumerate(("local", "remote"), 1):
-            lookup = f"meta mark & 0x00000000 ^ 0x{class_id:08x} . {prefix} daddr vmap @route{number}"
-            chain = self._chain(f"test_{name}{number}", lookup, "counter drop")
-            self._add(f"source{number}", str(_address(family, name)), chain)
+        lookup = f"meta mark & 0x00000000 ^ 0x{_LOCAL:08x} . {prefix} daddr vmap @route{number}"
+        self._add(
+            f"source{number}", str(_address(family, "local")), self._chain(f"test_{number}", lookup, "counter drop")
+        )
+        for destination, verdict in verdicts.items():
+            self._add(f"route{number}", f"0x{_LOCAL:08x} . {_address(family, destination)}", verdict)
+        if self._serves:
+            self._add(f"remote{number}", str(_address(family, "remote")), format_classid(_REMOTE))
             for destination, verdict in verdicts.items():
-                self._add(f"route{number}", f"0x{class_id:08x} . {_address(family, destination)}", verdict)
+                key = f"{format_classid(_REMOTE)} . {_address(family, destination)}"
+                self._add(f"remoteroute{number}", key, verdict)
 
     def _add_translations(self) -> None:
         for role, source in _KNOWN_SOURCES:
@@ -294,10 +323,10 @@ def _before_routing(
     mark: int, known: int, source: Address, origin: Address | None, to: Address
 ) -> Iterator[tuple[str, Packet]]:
     for reply, local in itertools.product(_EITHER, _EITHER):
-        yield "prerouting", Packet(source, to, origin, reply, mark, _ELSEWHERE, local=local, connection_mark=known)
+        packet = Packet(source, to, origin, reply, mark, local=local, connection_mark=known, priority=_REMOTE)
+        yield "prerouting", replace(packet, iif=_ELSEWHERE)
         for related in _EITHER:
-            packet = Packet(source, to, origin, reply, mark, local=local, related=related, connection_mark=known)
-            yield "output", packet
+            yield "output", replace(packet, related=related)
 
 
 def _after_routing(  # noqa: PLR0913, PLR0917  # the parts of a packet
@@ -309,12 +338,15 @@ def _after_routing(  # noqa: PLR0913, PLR0917  # the parts of a packet
     to: Address,
     hop: Address | None,
 ) -> Iterator[tuple[str, Packet]]:
-    yield "forward", Packet(source, to, origin, mark=mark, next_hop=hop, connection_mark=known)
+    forwarded = Packet(source, to, origin, mark=mark, next_hop=hop, connection_mark=known, priority=_REMOTE)
+    yield "forward", forwarded
     interfaces = itertools.product((*world.node_interfaces, _ELSEWHERE), (_OUTSIDE, _ELSEWHERE))
     marked = bool(mark & world.mask)
     for (iif, oif), reply, translated, local in itertools.product(interfaces, _EITHER, _EITHER, _EITHER[: 2 - marked]):
-        packet = Packet(source, to, origin, reply, mark, iif, oif, hop, translated, local, connection_mark=known)
-        yield "postrouting", packet
+        yield (
+            "postrouting",
+            replace(forwarded, iif=iif, oif=oif, reply=reply, translated=translated, local=local),
+        )
 
 
 class _Promise:
@@ -330,17 +362,18 @@ class _Promise:
         mark, known = packet.mark, packet.connection_mark
         if hook == "forward":
             nowhere = self._world.answers and str(packet.next_hop) == names.REPLY_NEXT_HOP
-            return _DROPPED if nowhere else _passed((mark, known), packet.source)
+            return _DROPPED if nowhere else _passed((mark, known), packet.source, packet.priority)
         if hook == "prerouting":
             # Our bits of a mark that somebody else set mean nothing.
             mark &= ~self._world.mask
         if hook == "output" and (packet.reply or packet.original_source is None or not packet.related):
-            return _passed((mark, known), packet.source)
+            return _passed((mark, known), packet.source, packet.priority)
         if hook != "postrouting":
             decided = self._decide(packet, family)
             if decided is None:
                 return _DROPPED
-            return _passed((mark & ~self._world.mask | decided if decided else mark, known), packet.source)
+            mark = mark & ~self._world.mask | decided if decided else mark
+            return _passed((mark, known), packet.source, self._priority(packet, family))
         return self._leave(packet, family)
 
     def _is(self, address: Address | None, family: Family, *roles: str) -> bool:
@@ -351,10 +384,7 @@ class _Promise:
 
     def _decide(self, packet: Packet, family: Family) -> int | None:
         """Returns the mark that a packet's class and destination give it, 0 for none, None when it is dropped."""
-        if packet.reply or self._is(packet.destination, family, "inside"):
-            return 0
-        selected = ("local", "remote")
-        if not (self._is(packet.original_source, family, *selected) or self._is(packet.source, family, *selected)):
+        if not self._class(packet, family):
             return 0
         if self._is(packet.destination, family, "ordinary"):
             return 0
@@ -363,11 +393,24 @@ class _Promise:
         roles = (role for role in ("away", "here", "masquerading") if self._is(packet.destination, family, role))
         return self._marks.get(next(roles, ""))
 
+    def _class(self, packet: Packet, family: Family) -> str:
+        """Returns whose workload decides a packet; nobody's if it is a reply, or goes to somewhere inside."""
+        if not packet.reply and not self._is(packet.destination, family, "inside"):
+            for address in (packet.original_source, packet.source):
+                for role in ("local", "remote") if self._world.serves else ("local",):
+                    if self._is(address, family, role):
+                        return role
+        return ""
+
+    def _priority(self, packet: Packet, family: Family) -> int:
+        """Returns the priority of a packet that was decided and goes on: no class shows in it."""
+        return 0 if self._class(packet, family) == "remote" else packet.priority
+
     def _leave(self, packet: Packet, family: Family) -> _Outcome:
         """After routing: source NAT for what is marked, then the guard."""
         source, translated, bound, masqueraded = packet.source, packet.translated, False, False
         mark, known = packet.mark, packet.connection_mark
-        ours = mark & self._world.mask
+        ours, priority = mark & self._world.mask, packet.priority
         inside = self._is(packet.destination, family, "inside")
         if ours and not inside and not packet.reply and packet.original_source is not None:
             known |= names.bound_bit(self._world.mask)
@@ -380,16 +423,16 @@ class _Promise:
             else:
                 bound = True  # to the source that it has
         if not ours:
-            decided = self._decide(packet, family)
+            decided, priority = self._decide(packet, family), self._priority(packet, family)
             if decided is None:
                 return _DROPPED
             if decided == 0:
                 passes = self._may_pass_unmarked(packet, family, inside)
-                return _passed((mark, known), source) if passes else _DROPPED
+                return _passed((mark, known), source, priority) if passes else _DROPPED
             mark, ours = mark & ~self._world.mask | decided, decided
         if not (inside or self._may_leave(ours, packet, family, source, translated)):
             return _DROPPED
-        return _passed((mark, known), source, bound, masqueraded)
+        return _passed((mark, known), source, priority, bound, masqueraded)
 
     def _may_pass_unmarked(self, packet: Packet, family: Family, inside: bool) -> bool:
         """Nothing decides it, and it may leave the cluster if it is not of a connection that was bound while one did.
@@ -448,4 +491,5 @@ def _words(outcome: _Outcome, role: Callable[[Address | None], str], marked: Map
     mark = next((name for number, name in marked.items() if outcome.mark & number == number), f"0x{outcome.mark:08x}")
     source = "that of the interface" if outcome.masqueraded else role(outcome.source)
     known = f", connection marked 0x{outcome.connection_mark:08x}" if outcome.connection_mark else ""
-    return f"pass with source {source}, marked {mark}{', bound to it' if outcome.bound else ''}{known}"
+    bound = ", bound to it" if outcome.bound else ""
+    return f"pass with source {source}, marked {mark}{bound}{known}, priority {format_classid(outcome.priority)}"

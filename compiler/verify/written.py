@@ -8,7 +8,7 @@ from functools import cache
 from bundle.model import Addresses, ReplyRule, Routing
 from bundle.names import TABLE_FAMILY, TABLE_NAME
 from bundle.ruleset import parse
-from compiler.nodeplan import NodePlan, Translation
+from compiler.nodeplan import NodePlan, Ranges, Translation
 from compiler.render import render
 from compiler.verify.skeleton import Skeleton, World, skeleton_of
 
@@ -21,19 +21,20 @@ def differing_chain(skeleton: Skeleton, world: World) -> str:
 
 @cache
 def _written(world: World) -> Skeleton:
-    masquerading = Translation("", "marks", "translates", world.mask, (), "outside", armed=True)
+    interface = "outside" if world.masquerades else None
+    translation = Translation("", "marks", "translates", world.mask, (), interface, armed=True)
     answer = ReplyRule("ipv4", 0, "", 0)
     plan = NodePlan(
         node="",
         mark_mask=world.mask,
         node_interfaces=world.node_interfaces,
-        cluster=(),
-        stray_sources=(),
+        cluster=Ranges(()),
+        stray_sources=Ranges(()),
         sources=(),
-        routes=(),
         classes=(),
+        remotes=(),
         next_hops=(),
-        translations=(masquerading,) if world.masquerades else (),
+        translations=(translation,) if world.serves else (),
         routing=Routing("", (), (), (answer,) if world.answers else (), (), ()),
         addresses=Addresses("", ()),
         contested=False,
