@@ -1,6 +1,7 @@
 """The command line of `egressc`: its commands and their arguments; how they are run stands in `applier.program`."""
 
 import argparse
+import gc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,12 +17,18 @@ if TYPE_CHECKING:
 
 _SNAPSHOT: Final = "kubectl get nodes,pods,namespaces,servicecidrs,nodenetworkstates -A -o yaml"
 
+_COLLECTOR: Final = (100_000, 50, 1000)
+"""Thresholds of CPython's collector of garbage."""
+
 COMMON: Final = "common options"
 """Title of those that all commands of the compiler have."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `egressc`; returns the exit status."""
+    # A large cluster is millions of values that stay until the end, and CPython would walk all of them again and again
+    # in search of garbage: a quarter of the time that it takes to read one. What is young is still looked at.
+    gc.set_threshold(*_COLLECTOR)
     return run(make(), argv)
 
 

@@ -103,6 +103,11 @@ def decode(raw: Raw) -> Data:
     return _decode(raw)
 
 
+def as_text(data: Data) -> Raw:
+    """Returns a part of what `read_item` has taken as text, its keys in the order that they have."""
+    return Raw(msgspec.json.encode(data))
+
+
 def canonical_form(data: Data) -> bytes:
     """Returns plain data as bytes that are the same for equal content, whoever wrote it and how.
 

@@ -76,10 +76,12 @@ def _read(name: str) -> bytes:
     if name == "-" and sys.stdin is None:
         raise OSError(errno.EBADF, "standard input is closed")
     with Path(name).open("rb") if name != "-" else nullcontext(sys.stdin.buffer) as file:
+        # A file on a disk in one piece: joining pieces would take twice its size.
+        size = min(Path(name).stat().st_size, _LARGEST) if name != "-" else 0
         parts: list[bytes] = []
-        while part := file.read(_AT_ONCE):
+        while part := file.read(max(size + 1, _AT_ONCE)):
             parts.append(part)
-            if len(parts) * _AT_ONCE > _LARGEST:
+            if sum(map(len, parts)) > _LARGEST:
                 raise OSError(errno.EFBIG, f"it has more than {_LARGEST >> 20} MiB; split it into several files")
     return b"".join(parts)
 

@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 from compiler.diagnostics import Diagnostic, Place, error, warning
-from compiler.fastjson import Doubt, Raw, canonical_form, decode, read_item, read_list
+from compiler.fastjson import Doubt, Raw, as_text, canonical_form, decode, read_item, read_list
 from compiler.findings import Findings
 from compiler.source import Data, read_documents
 from compiler.text import closest
@@ -209,8 +209,7 @@ def _list_parts(raw: bytes, place: Place) -> Iterator[_Part]:
             yield _Part(data, text, canonical, at)
             continue
         for part in _entry(data, whole.head, at, 0):
-            canonical = canonical_form(part.data)
-            yield _Part(part.data, Raw(canonical), canonical, part.place)
+            yield part._replace(content=as_text(part.data))
 
 
 def _parts(data: Data, place: Place, depth: int = 0) -> Iterator[_Part]:

@@ -46,7 +46,7 @@ def by_family(addresses: Iterable[Address]) -> dict[Family, Address]:
     result: dict[Family, Address] = {}
     for address in addresses:
         result.setdefault(Family(address.version), address)
-    return dict(sorted(result.items())) if len(result) > 1 else result
+    return dict(sorted(result.items())) if next(iter(result), None) is Family.IPV6 else result
 
 
 class Mode(enum.Enum):

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Final
 
 from compiler import patterns
+from compiler.addresses import read_address
 from compiler.model import Address, Network
 
 _SUBDOMAIN = re.compile(patterns.SUBDOMAIN)
@@ -30,16 +31,16 @@ def parse_address(text: str) -> Address:
     Raises:
         TextError: It is not one.
     """
-    if (address := _address(text)) is not None:
+    if (address := read_address(text)) is not None:
         return address
     head, slash, _ = text.partition("/")
-    hint = f"leave out the prefix length: {head}" if slash and _address(head) else "write one such as 192.0.2.10"
+    hint = f"leave out the prefix length: {head}" if slash and read_address(head) else "write one such as 192.0.2.10"
     raise TextError("EG206", f"{text!r} is not an IP address; {hint}")
 
 
 def readable_addresses(texts: Iterable[str]) -> tuple[Address, ...]:
     """Returns the IP addresses among texts, sorted and each once."""
-    found = {address for text in texts if (address := _address(text)) is not None}
+    found = {address for text in texts if (address := read_address(text)) is not None}
     return tuple(sorted(found, key=lambda address: (address.version, int(address))))
 
 
@@ -53,7 +54,7 @@ def parse_network(text: str) -> tuple[Network, bool]:
         TextError: It is not one, or has no prefix length.
     """
     head, slash, prefix = text.partition("/")
-    address = _address(head)
+    address = read_address(head)
     if address is None or (slash and not _PREFIX.fullmatch(prefix)):
         raise TextError("EG207", f"{text!r} is not a CIDR; write one such as 10.20.0.0/16 or 2001:db8::/32")
     if not slash:
@@ -61,7 +62,8 @@ def parse_network(text: str) -> tuple[Network, bool]:
     if int(prefix) > address.max_prefixlen:
         message = f"{text!r} has too long a prefix; an IPv{address.version} CIDR has 0 to {address.max_prefixlen}"
         raise TextError("EG207", message)
-    network = ip_network(text, strict=False)
+    made = IPv4Network if isinstance(address, IPv4Address) else IPv6Network
+    network = made((int(address), int(prefix)), strict=False)
     return network, network.network_address != address
 
 
@@ -146,15 +148,6 @@ def did_you_mean(text: str, known: Collection[str]) -> str:
     """Returns `; did you mean X?` for the closest of the known words, or nothing."""
     close = closest(text, known)
     return f"; did you mean {close}?" if close else ""
-
-
-def _address(text: str) -> Address | None:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    # Not with a zone; and no IPv4 in IPv6 clothes, which Pythons print differently and no packet on a wire has.
-    return None if "%" in text or getattr(address, "ipv4_mapped", None) is not None else address
 
 
 def counted(number: int, what: str) -> str:
