@@ -97,6 +97,8 @@ def _element(line: str, chains: list[str]) -> Iterator[str]:
         yield f"\t\t\t{body},\n\t\t\t{head}{dot}{changed}{colon}{verdict}{comma}"
     if match := re.match(r"0x([0-9a-f]{8})", key):
         yield line.replace(match[0], f"0x{int(match[1], 16) ^ 0x03000000:08x}", 1)
+    if match := re.search(r"\b[0-9a-f]{1,4}:([0-9a-f]{1,4})(?= \. |,?$)", line):  # a class by its number
+        yield line.replace(match[0], match[0][:-1] + ("1" if match[0][-1] == "2" else "2"), 1)
     if verdict:
         yield from (f"\t\t\t{key} : {other}{comma}" for other in _verdicts(verdict, chains))
 
@@ -151,6 +153,12 @@ def _rule(rule: str) -> Iterator[str]:
         (r"@stray6", "@cluster6"),
         (r"@translated4", "@nexthop4"),
         (r"@route4", "@route6"),
+        (r"@remote4", "@remote6"),
+        (r"@remoteroute6", "@remoteroute4"),
+        (r"goto remote$", "jump remote"),
+        (r"jump remoteroute", "goto remoteroute"),
+        (r"meta priority set ct original ip ", "meta priority set ip "),
+        (r"saddr map", "daddr map"),
         (r"saddr vmap", "daddr vmap"),
         (r"ct original ip", "ip"),
         (r"ct direction reply", "ct direction original"),
