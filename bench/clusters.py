@@ -1,159 +1,99 @@
-"""Clusters of any size as one JSON text, the same for the same numbers; the address plan has room for 5,000 nodes."""
+"""Clusters of any size as one JSON text, the same bytes for the same numbers.
+
+What is in one: `inventory` draws teams, apps and gateways, `policies` who leaves by which gateway, `objects` writes all
+as an API server would, with no more fields than matter.
+"""
 
 import json
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
 
-Obj = dict[str, Any]
+from bench import objects
+from bench.inventory import App, Inventory, Size, draw_inventory
+from bench.objects import Obj
+from bench.policies import draw_policies
 
-_NODES = IPv4Address("172.16.0.0")
-_OUTSIDE = IPv4Address("198.18.0.0")
-_VIRTUAL = IPv4Address("198.19.0.0")
-_PODS = IPv4Network("10.64.0.0/10")
+__all__ = ["SIZES", "Size", "changed_cluster", "make_cluster", "scaled"]
+
+SIZES: Final[Mapping[str, Size]] = MappingProxyType(
+    {
+        "S": Size(nodes=10, workloads=200, gateway_nodes=3, gateways=6, policies=20),
+        "M": Size(nodes=500, workloads=15_000, gateway_nodes=12, gateways=100, policies=1_000),
+        "L": Size(nodes=5_000, workloads=150_000, gateway_nodes=100, gateways=1_000, policies=10_000),
+    }
+)
+"""L is what Kubernetes itself says it can hold: 5,000 nodes and 150,000 pods."""
+
+_CORDONED: Final = frozenset({"node-00000", "node-00001"})
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How much there is of everything; a gateway is served by three of the gateway nodes."""
-
-    nodes: int
-    workloads: int
-    policies: int
-    gateways: int
-    gateway_nodes: int
+def scaled(size: Size, factor: float) -> Size:
+    """Returns a size with more or fewer workloads of the same apps, and with the same policies."""
+    return replace(size, workloads=round(size.workloads * factor))
 
 
 def make_cluster(size: Size, seed: int = 0) -> str:
-    """Returns a cluster with its gateways and policies as a `kind: List`."""
-    items = list(_objects(size, random.Random(seed)))  # noqa: S311  # a sample, not a secret
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    """Returns a cluster with its gateways and policies as a `kind: List`.
+
+    Raises:
+        ValueError: Numbers that do not go together.
+    """
+    return _text(list(_objects(draw_inventory(size, seed), seed)))
 
 
 def changed_cluster(text: str) -> str:
     """Returns a cluster of `make_cluster` after a change that every node's files and many workloads notice.
 
-    Two masters are cordoned, three virtual IPs become others, one policy in ten excludes a range more, and services get
-    another range.
+    Two gateway nodes are cordoned, three virtual IPs become others, one in ten of the policies for all destinations
+    excludes a range more, and services get another range.
     """
-    document: Obj = json.loads(text)
-    virtual = [item for item in document["items"] if "virtualIPAddress" in item.get("spec", {}).get("sourceIP", {})]
-    for number, item in enumerate(virtual[:3], 1):
-        item["spec"]["sourceIP"]["virtualIPAddress"]["ip"] = str(_VIRTUAL + 0x10000 - number)
-    for item in document["items"]:
-        if item["kind"] == "EgressGatewayPolicy" and item["metadata"]["name"].endswith("0"):
-            item["spec"]["excludedCIDRs"].append("200.1.0.0/16")
-        if item["kind"] == "Node" and item["metadata"]["name"] in {"node-00000", "node-00001"}:
+    items: list[Obj] = json.loads(text)["items"]
+    virtual = [block for item in items if (block := item.get("spec", {}).get("sourceIP", {}).get("virtualIPAddress"))]
+    for number, block in enumerate([block for block in virtual if "." in block["ip"]][:3], 1):
+        block["ip"] = objects.spare_virtual_ip(number)
+    everything = [item for item in items if "0.0.0.0/0" in item.get("spec", {}).get("destinationCIDRs", ())]
+    for item in everything[::10]:
+        item["spec"]["excludedCIDRs"].append("200.1.0.0/16")
+    for item in items:
+        if item["kind"] == "Node" and item["metadata"]["name"] in _CORDONED:
             item["spec"]["unschedulable"] = True
-    services = {"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", **_meta("more")}
-    document["items"].append({**services, "spec": {"cidrs": ["10.10.0.0/16"]}})
-    return json.dumps(document)
+    items.append(objects.service_cidr("more", "10.10.0.0/16"))
+    return _text(items)
 
 
-def _objects(size: Size, choose: random.Random) -> Iterator[Obj]:
-    apps = max(size.policies, 1)
-    groups = max(size.gateway_nodes // 3, 1)
+def _text(items: list[Obj]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items}, separators=(",", ":"))
+
+
+def _objects(inventory: Inventory, seed: int) -> Iterator[Obj]:
+    size = inventory.size
+    groups = inventory.groups
+    yield objects.service_cidr("kubernetes", "10.222.0.0/16", "fd00:10:222::/112")
+    for team in inventory.teams:
+        yield objects.namespace(team.name, team.labels)
     for number in range(size.nodes):
-        group = number % groups if number < size.gateway_nodes else None
-        yield from _node(number, group)
-    for number in range(size.gateways):
-        yield _gateway(number, number % groups)
-    for number in range(size.policies):
-        yield _policy(number, choose.randrange(size.gateways), choose)
-    for number in range(size.workloads):
-        # A few apps have most of the pods, as clusters have it.
-        app = min(int(choose.paretovariate(0.6)) - 1, apps - 1)
-        yield _pod(number, number % size.nodes, number // size.nodes, app)
+        yield from objects.node(number, number % groups if number < size.gateway_nodes else None)
+    for gateway in inventory.gateways:
+        yield objects.gateway(gateway)
+    yield from draw_policies(inventory, seed)
+    yield from _pods(inventory, seed)
 
 
-def _meta(name: str, **more: object) -> Obj:
-    return {"metadata": {"name": name, **more}}
+def _pods(inventory: Inventory, seed: int) -> Iterator[Obj]:
+    """Spreads the pods of all apps evenly over the nodes, each node's in an order of chance."""
+    choose = random.Random(f"pods {seed}")  # noqa: S311  # a sample, not a secret
+    nodes = inventory.size.nodes
+    places = [number % nodes for number in range(inventory.size.workloads)]
+    choose.shuffle(places)
+    held = [0] * nodes
+    for app, index in _members(inventory):
+        node = places.pop()
+        held[node] += 1
+        yield objects.pod(app, index, node, held[node])
 
 
-def _node(number: int, group: int | None) -> Iterator[Obj]:
-    name = f"node-{number:05}"
-    labels = {} if group is None else {f"egress/group-{group}": ""}
-    own, outside = _NODES + 1 + number, _OUTSIDE + 1 + number
-    pods = next(iter(_PODS.subnets(new_prefix=24)))
-    cidr = f"{pods.network_address + 256 * number}/24"
-    yield {
-        "apiVersion": "v1",
-        "kind": "Node",
-        **_meta(name, labels=labels),
-        "spec": {"podCIDRs": [cidr]},
-        "status": {
-            "addresses": [{"type": "InternalIP", "address": str(own)}],
-            "conditions": [{"type": "Ready", "status": "True"}],
-        },
-    }
-    yield {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        **_meta(f"agent-{number:05}", namespace="d8-cni-cilium", labels={"app": "agent"}),
-        "spec": {"nodeName": name, "hostNetwork": True},
-        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
-    }
-    interfaces = [_interface("eth0", f"{own}", 12)]
-    routes = []
-    if group is not None:
-        interfaces.append(_interface("eth1", f"{outside}", 15))
-        routes.append({"destination": "0.0.0.0/0", "next-hop-interface": "eth1", "table-id": 254})
-    yield {
-        "apiVersion": "nmstate.io/v1beta1",
-        "kind": "NodeNetworkState",
-        **_meta(name),
-        "status": {"currentState": {"interfaces": interfaces, "routes": {"running": routes}}},
-    }
-
-
-def _interface(name: str, address: str, length: int) -> Obj:
-    ipv4 = {"enabled": True, "address": [{"ip": address, "prefix-length": length}]}
-    return {"name": name, "type": "ethernet", "state": "up", "ipv4": ipv4, "ipv6": {"enabled": False}}
-
-
-def _gateway(number: int, group: int) -> Obj:
-    source: Obj = {
-        "mode": "PrimaryIPFromEgressGatewayNodeInterface",
-        "primaryIPFromEgressGatewayNodeInterface": {"interfaceName": "eth1"},
-    }
-    if number % 2:
-        source = {"mode": "VirtualIPAddress", "virtualIPAddress": {"ip": str(_VIRTUAL + 1 + number)}}
-    return {
-        "apiVersion": "network.deckhouse.io/v1alpha1",
-        "kind": "EgressGateway",
-        **_meta(f"gateway-{number:04}"),
-        "spec": {"nodeSelector": {f"egress/group-{group}": ""}, "sourceIP": source},
-    }
-
-
-def _policy(number: int, gateway: int, choose: random.Random) -> Obj:
-    return {
-        "apiVersion": "network.deckhouse.io/v1alpha1",
-        "kind": "EgressGatewayPolicy",
-        **_meta(f"policy-{number:05}", creationTimestamp="2026-01-01T00:00:00Z"),
-        "spec": {
-            "egressGatewayName": f"gateway-{gateway:04}",
-            "destinationCIDRs": [*(_cidr(choose) for _ in range(choose.randrange(4))), "0.0.0.0/0"],
-            "excludedCIDRs": [_cidr(choose) for _ in range(choose.randrange(2))],
-            "selectors": [{"podSelector": {"matchLabels": {"app": f"app-{number}"}}}],
-        },
-    }
-
-
-def _cidr(choose: random.Random) -> str:
-    length = choose.randrange(9, 29)
-    number = choose.randrange(1 << 31, 7 << 29)
-    return str(IPv4Network((number >> 32 - length << 32 - length, length)))
-
-
-def _pod(number: int, node: int, index: int, app: int) -> Obj:
-    address = _PODS.network_address + 256 * node + 2 + index
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        **_meta(f"pod-{number:06}", namespace=f"team-{app % 50}", labels={"app": f"app-{app}", "pod": str(number % 7)}),
-        "spec": {"nodeName": f"node-{node:05}", "serviceAccountName": "default"},
-        "status": {"phase": "Running", "podIPs": [{"ip": str(address)}]},
-    }
+def _members(inventory: Inventory) -> Iterator[tuple[App, int]]:
+    return ((app, index) for app in inventory.apps for index in range(app.replicas))

@@ -5,9 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.clusters import changed_cluster, make_cluster
+from bench.clusters import SIZES, changed_cluster, make_cluster
 from bench.measure import measure
-from bench.verify import SIZES
 
 _DONE = (0, 1)  # that something differs is no failure
 

@@ -5,14 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.clusters import Size, make_cluster
+from bench.clusters import SIZES, make_cluster
 from bench.measure import measure
-
-SIZES = {
-    "S": Size(nodes=10, workloads=200, policies=10, gateways=3, gateway_nodes=3),
-    "M": Size(nodes=500, workloads=5_000, policies=200, gateways=20, gateway_nodes=12),
-    "L": Size(nodes=5_000, workloads=50_000, policies=1_000, gateways=100, gateway_nodes=30),
-}
 
 
 def main() -> int:

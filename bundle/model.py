@@ -181,6 +181,10 @@ class NodeSource:
     masquerade: bool
 
 
+SELECTOR_MISMATCH = "SelectorMismatch"
+"""The reason against a node of the cluster that is not among the `nodes` of a GatewayReport."""
+
+
 @dataclass(frozen=True, slots=True)
 class NodeReport:
     """Whether a member node is suitable for a gateway, and why not."""
@@ -210,7 +214,8 @@ class GatewayReport:
         standby_node_names: Who would take over, in that order.
         ready_nodes: How many nodes are suitable.
         source_ips: Source addresses on the master.
-        nodes: Every node and whether it is suitable; what its selector refused has the reason `SelectorMismatch`.
+        nodes: The member nodes, which its `nodeSelector` takes, and whether each is suitable. A node of the cluster
+            (`cluster.json` names all) that is not here has the reason `SelectorMismatch`.
         sources: The source address on each suitable node.
         link_addresses: Of a virtual IP, the addresses under which each member node is known on its link, from which
             the `peers` of its holder are made; empty in the other mode.

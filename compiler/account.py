@@ -4,7 +4,7 @@ In: cluster, resolved classes, elections. Out: the values of `gateways.json`, `p
 `cluster.json`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
@@ -44,7 +44,7 @@ class Account:
 def give_account(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Election]) -> Account:
     """Returns what there is to tell."""
     return Account(
-        Gateways(tuple(_gateway(name, cluster, resolved, election) for name, election in sorted(elections.items()))),
+        _gateways(cluster, resolved, elections),
         _policies(cluster),
         _workloads(cluster, resolved),
         _cluster(cluster),
@@ -59,7 +59,7 @@ def elected_again(
     Args:
         report: What there was to tell before.
         order: Its suitable nodes, the master first.
-        verdicts: On every node of the cluster.
+        verdicts: On every member node.
         changed: The nodes whose verdict is another one; none became suitable.
     """
     nodes = {node: NodeReport(verdicts[node].suitable, verdicts[node].reasons) for node in changed}
@@ -75,10 +75,23 @@ def elected_again(
     )
 
 
-def _gateway(name: str, cluster: Cluster, resolved: Resolved, election: Election) -> GatewayReport:
-    verdicts = resolved.suitability[name]
+def _gateways(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Election]) -> Gateways:
+    policies: dict[str, list[str]] = {}
+    for policy in cluster.policies:
+        policies.setdefault(policy.gateway, []).append(policy.name)
+    return Gateways(
+        tuple(
+            _gateway(election, cluster.nodes, resolved.suitability[name], policies.get(name, ()))
+            for name, election in sorted(elections.items())
+        )
+    )
+
+
+def _gateway(
+    election: Election, nodes: Mapping[str, Node], verdicts: Mapping[str, Suitability], policies: Iterable[str]
+) -> GatewayReport:
     return GatewayReport(
-        name=name,
+        name=election.gateway.name,
         mode=election.gateway.mode.value,
         active_node_name=election.master,
         standby_node_names=election.order[1:],
@@ -88,10 +101,10 @@ def _gateway(name: str, cluster: Cluster, resolved: Resolved, election: Election
         sources={node: _source(verdict.source) for node, verdict in verdicts.items() if verdict.source},
         link_addresses={
             node: tuple(map(str, addresses))
-            for node, addresses in link_addresses(election.gateway, cluster.nodes, verdicts).items()
+            for node, addresses in link_addresses(election.gateway, nodes, verdicts).items()
         },
         conditions=(_condition(election.order, verdicts),),
-        policies=tuple(sorted(policy.name for policy in cluster.policies if policy.gateway == name)),
+        policies=tuple(sorted(policies)),
     )
 
 
@@ -132,7 +145,7 @@ def _policies(cluster: Cluster) -> Policies:
 
 
 def _workloads(cluster: Cluster, resolved: Resolved) -> Workloads:
-    selected = {id(workload): item.names for item in resolved.classes for workload in item.workloads}
+    selected = {id(workload): item.table.names for item in resolved.classes for workload in item.workloads}
     return Workloads(
         tuple(
             WorkloadReport(

@@ -20,7 +20,7 @@ from compiler.sarif import findings_sarif
 from compiler.schema import ENTRIES
 from compiler.sides import masters
 from compiler.telling import BAD_INPUT, DIFFERENT, OK, fail, tell_findings, tell_reading
-from compiler.text import did_you_mean
+from compiler.text import counted, did_you_mean
 from compiler.verify.report import verdict_json, verdict_text
 from compiler.verify.verify import verify as verify_bundle
 
@@ -46,19 +46,18 @@ def compile_inputs(arguments: argparse.Namespace) -> int:
     if _useless(arguments, reading):
         return fail(_NEEDS_BALANCED)
     compiled = _compile(reading, earlier, console, keep_going=arguments.keep_going)
-    if compiled.files is None:
+    if compiled.account is None:
         return BAD_INPUT
     _tell(report.balance(compiled.moves, compiled.masters, asked=earlier.rebalance), console)
     sys.stderr.write(report.left_out(reading.left_out))
     try:
         with console.working() as progress:
-            progress("writing files")
-            write_bundle(compiled.files, arguments.output)
+            written = write_bundle(compiled.stream(progress), arguments.output)
     except OutputError as fault:
         return fail(str(fault))
-    gateways = open_bundle(arguments.output).decode(Gateways, GATEWAYS)
-    sys.stdout.write(report.summary(gateways))
-    console.note(f"wrote {len(compiled.files)} files to {arguments.output}")
+    sys.stdout.write(report.summary(compiled.account.gateways))
+    kept = f"; {written.kept} others are the same as before" if written.kept else ""
+    console.note(f"wrote {counted(written.new, 'file')} to {arguments.output}{kept}")
     return OK
 
 
@@ -184,7 +183,7 @@ def _useless(arguments: argparse.Namespace, reading: Reading) -> bool:
 
 
 def _compile(reading: Reading, earlier: Earlier, console: Console, *, keep_going: bool = False) -> Compiled:
-    compiled = Compiled(None, ())
+    compiled = Compiled(())
     if reading.cluster is not None:
         with console.working() as progress:
             compiled = compile_cluster(reading.cluster, earlier, keep_going=keep_going, progress=progress)

@@ -86,7 +86,7 @@ def elect(
 
     Args:
         gateways: By name.
-        suitability: Gateway name to node name to verdict.
+        suitability: Gateway name to name of a member node to verdict.
         algorithm: `rendezvous` elects independently for each gateway; `balanced` looks at all, and at what was.
         earlier: For `balanced`.
     """

@@ -3,10 +3,12 @@
 import errno
 import os
 import shutil
+import stat
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -82,8 +84,22 @@ def _read(name: str) -> bytes:
     return b"".join(parts)
 
 
-def write_bundle(files: Mapping[str, bytes], target: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many files of a bundle were written, and how many stayed what they were."""
+
+    new: int
+    kept: int
+
+
+def write_bundle(files: Mapping[str, bytes] | Iterable[tuple[str, bytes]], target: Path) -> Written:
     """Writes a bundle so that `target` is either what it was or all of the new one.
+
+    A file that is in `target` already with the same content is not written again: it stays the same file.
+
+    Args:
+        files: By path; or path and content, one after another, so that not all need be held at once.
+        target: The directory.
 
     Raises:
         OutputError: `target` is something else than a bundle or an empty directory, or the disk fails.
@@ -99,12 +115,13 @@ def write_bundle(files: Mapping[str, bytes], target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
-            _fill(staging, files)
+            written = _fill(staging, files.items() if isinstance(files, Mapping) else files, target)
             _swap(staging, target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     except OSError as fault:
         raise OutputError(f"{fault.filename or target}: {fault.strerror}") from fault
+    return written
 
 
 def write_output(content: bytes, target: str) -> None:
@@ -127,11 +144,34 @@ def write_output(content: bytes, target: str) -> None:
         raise OutputError(f"{target}: cannot be written: {getattr(fault, 'strerror', fault)}") from None
 
 
-def _fill(staging: Path, files: Mapping[str, bytes]) -> None:
+def _fill(staging: Path, files: Iterable[tuple[str, bytes]], old: Path) -> Written:
     staging.chmod(0o755)
-    for path, content in files.items():
-        (staging / path).parent.mkdir(parents=True, exist_ok=True)
-        (staging / path).write_bytes(content)
+    new = kept = 0
+    made = {""}
+    for path, content in files:
+        above = path.rpartition("/")[0]
+        if above not in made:
+            (staging / above).mkdir(parents=True)
+            made.add(above)
+        if _keep(f"{old}/{path}", f"{staging}/{path}", content):
+            kept += 1
+        else:
+            Path(staging, path).write_bytes(content)
+            new += 1
+    return Written(new, kept)
+
+
+def _keep(old: str, new: str, content: bytes) -> bool:
+    """Makes the file that was there one of the new bundle too, if it has this content and the disk can do that."""
+    try:
+        if os.lstat(old).st_size != len(content) or not stat.S_ISREG(os.lstat(old).st_mode):
+            return False
+        if Path(old).read_bytes() != content:
+            return False
+        os.link(old, new)
+    except OSError:
+        return False
+    return True
 
 
 def _swap(staging: Path, target: Path) -> None:

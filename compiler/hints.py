@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from compiler.diagnostics import Place
-from compiler.model import Labels, Requirement, Selector
+from compiler.model import Labels, Requirement
 from compiler.patterns import NAMESPACE_LABELS_PREFIX
 from compiler.selectors import holds
 from compiler.text import closest
@@ -117,15 +117,6 @@ class Labelled:
             return name
         value = next((item for item in requirement.values if item in present[prefix + name]), None)
         return name if value is None else f"{name}={value}"
-
-
-def of_workloads(selector: Selector) -> tuple[Requirement, ...]:
-    """Returns all requirements of a selector entry as ones on the labels and pseudo-labels of workloads."""
-    namespace = (
-        Requirement(NAMESPACE_LABELS_PREFIX + item.key, item.operator, item.values, item.place)
-        for item in selector.namespace or ()
-    )
-    return (*(selector.pod or ()), *namespace)
 
 
 def _shown(requirement: Requirement, key: str) -> str:

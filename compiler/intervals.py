@@ -4,62 +4,47 @@ The kernel then needs no priorities among intervals: a destination lies in exact
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
-from compiler.model import Family, Network
+from compiler.model import Family
 
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Addresses `low` to `high`, both included, as numbers; `prefix` decides them, None where no prefix does."""
-
-    low: int
-    high: int
-    prefix: Network | None
+Span = tuple[int, int, _T]
+"""Addresses from the first number to the second, both included, and what they stand for."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """A prefix that holds the point where the sweep stands."""
-
-    prefix: Network
-    end: int
-
-
-def longest_prefix_intervals(prefixes: Iterable[Network], family: Family) -> tuple[Interval, ...]:
+def longest_prefix_intervals(prefixes: Iterable[Span[_T]], family: Family) -> tuple[Span[_T | None], ...]:
     """Divides the whole address space of a family by the longest prefix that holds each address.
 
     Args:
-        prefixes: Prefixes of that family, in any order; repetitions are one.
+        prefixes: Prefixes of that family, each once and in any order, as spans with what each stands for.
         family: Address family.
 
     Returns:
-        Intervals in ascending order, without gap or overlap, from the lowest address to the highest.
+        Spans in ascending order, without gap or overlap, from the lowest address to the highest, each with what the
+        prefix that decides it stands for; None where no prefix does.
     """
-    result: list[Interval] = []
-    stack: list[_Open] = []
+    result: list[Span[_T | None]] = []
+    open_: list[tuple[int, _T | None]] = [((1 << family.bits) - 1, None)]  # those that hold the point of the sweep
     position = 0
-
-    def advance(end: int) -> None:
-        nonlocal position
+    # Of two that begin at one address, the shorter prefix is the longer span.
+    for low, high, value in sorted(prefixes, key=lambda item: (item[0], -item[1])):
+        while open_[-1][0] < low:
+            end, inner = open_.pop()
+            if position <= end:
+                result.append((position, end, inner))
+                position = end + 1
+        if position < low:
+            result.append((position, low - 1, open_[-1][1]))
+            position = low
+        open_.append((high, value))
+    while open_:
+        end, inner = open_.pop()
         if position <= end:
-            result.append(Interval(position, end, stack[-1].prefix if stack else None))
+            result.append((position, end, inner))
             position = end + 1
-
-    for prefix in sorted(set(prefixes), key=lambda item: (int(item.network_address), item.prefixlen)):
-        start = int(prefix.network_address)
-        while stack and stack[-1].end < start:
-            advance(stack[-1].end)
-            stack.pop()
-        advance(start - 1)
-        stack.append(_Open(prefix, int(prefix.broadcast_address)))
-    while stack:
-        advance(stack[-1].end)
-        stack.pop()
-    advance((1 << family.bits) - 1)
     return tuple(result)
 
 
@@ -74,10 +59,19 @@ def merge(intervals: Iterable[tuple[int, int, _T]]) -> tuple[tuple[int, int, _T]
     return tuple(result)
 
 
-def enclosing(prefixes: Mapping[Network, _T], prefix: Network) -> _T | None:
-    """Returns the value of the longest of `prefixes` that holds `prefix` and is not itself."""
-    for length in range(prefix.prefixlen - 1, -1, -1):
-        found = prefixes.get(prefix.supernet(new_prefix=length))
+def enclosing(prefixes: Mapping[tuple[int, int, int], _T], prefix: tuple[int, int, int]) -> _T | None:
+    """Returns the value of the longest of `prefixes` that holds `prefix` and is not itself.
+
+    Args:
+        prefixes: By family, lowest and highest address.
+        prefix: The same of one prefix.
+    """
+    family, low, high = prefix
+    size = high - low + 1
+    while size < 1 << Family(family).bits:
+        size *= 2
+        low -= low % size
+        found = prefixes.get((family, low, low + size - 1))
         if found is not None:
             return found
     return None

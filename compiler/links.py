@@ -1,11 +1,21 @@
 """From one node to another: the next hop of each family, and whether it is on the link (semantics.md §10)."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
 
 from compiler.diagnostics import Diagnostic
 from compiler.findings import Findings
-from compiler.model import Address, Family, Node
-from compiler.suitability import holds, interface_of
+from compiler.model import Address, Family, Network, Node
+from compiler.suitability import interface_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Uplink:
+    """The interface that holds a node's InternalIP, and the subnet on its link."""
+
+    interface: str
+    subnet: Network
 
 
 class Links:
@@ -13,8 +23,8 @@ class Links:
 
     def __init__(self, nodes: Mapping[str, Node]) -> None:
         self._nodes = nodes
-        self._known: dict[tuple[str, str], dict[Family, Address]] = {}
-        self._interfaces: dict[str, Mapping[Family, str]] = {}
+        self._known: dict[tuple[str, str], Mapping[Family, Address]] = {}
+        self._uplinks: dict[str, Mapping[Family, _Uplink]] = {}
         self._findings = Findings()
         self._unchecked: dict[tuple[str, str], None] = {}
         self._missing: set[tuple[str, str, Family]] = set()
@@ -22,14 +32,7 @@ class Links:
 
     def interfaces(self, node: Node) -> Mapping[Family, str]:
         """Returns the interface that holds the node's InternalIP of each family, as far as its interfaces are known."""
-        if node.name not in self._interfaces:
-            found = {
-                family: interface_of(node.network, address)
-                for family, address in node.internal_ips.items()
-                if node.network is not None
-            }
-            self._interfaces[node.name] = {family: item[0] for family, item in found.items() if item is not None}
-        return self._interfaces[node.name]
+        return {family: uplink.interface for family, uplink in self._uplinks_of(node).items()}
 
     def next_hops(self, node: Node, master: str) -> Mapping[Family, Address]:
         """Returns the master's InternalIP of each family in which the node can reach it directly."""
@@ -70,19 +73,25 @@ class Links:
             self._unchecked.clear()
         return self._findings.done()
 
-    def _work_out(self, node: Node, master: Node) -> dict[Family, Address]:
+    def _uplinks_of(self, node: Node) -> Mapping[Family, _Uplink]:
+        if node.name not in self._uplinks:
+            self._uplinks[node.name] = _uplinks(node)
+        return self._uplinks[node.name]
+
+    def _work_out(self, node: Node, master: Node) -> Mapping[Family, Address]:
+        uplinks = self._uplinks_of(node)
         result = {}
         for family, address in master.internal_ips.items():
             own = node.internal_ips.get(family)
             if own is None:
                 continue
-            found = interface_of(node.network, own) if node.network else None
-            if found is None:
+            uplink = uplinks.get(family)
+            if uplink is None:
                 self._unchecked[node.name, master.name] = None
-            elif not holds(found[1], address):
+            elif address not in uplink.subnet:
                 message = (
-                    f"node {master.name} ({address}) is not in the subnet of {found[0]} on node {node.name} "
-                    f"({own}/{found[1].prefix_length}), so packets cannot be handed to it directly; choose gateway "
+                    f"node {master.name} ({address}) is not in the subnet of {uplink.interface} on node {node.name} "
+                    f"({own}/{uplink.subnet.prefixlen}), so packets cannot be handed to it directly; choose gateway "
                     "nodes on the same link in the gateway's spec.nodeSelector"
                 )
                 # An error only once a packet of this family would go there: `reaches` is asked then.
@@ -90,3 +99,13 @@ class Links:
                 continue
             result[family] = address
         return result
+
+
+def _uplinks(node: Node) -> dict[Family, _Uplink]:
+    result = {}
+    for family, address in node.internal_ips.items():
+        found = interface_of(node.network, address) if node.network else None
+        if found is not None:
+            name, entry = found
+            result[family] = _Uplink(name, ip_network(f"{address}/{entry.prefix_length}", strict=False))
+    return result

@@ -6,6 +6,7 @@ slot was taken. What they must be clear of stands in `bundle/names.py`.
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 _CHAIN_NAME_KEPT: Final = 60
@@ -56,7 +57,7 @@ def mark_numbers(keys: Iterable[str], limit: int) -> dict[str, int] | None:
     Returns:
         None when there are more keys than numbers.
     """
-    digests = sorted((hashlib.sha256(key.encode()).digest(), key) for key in set(keys))
+    digests = sorted((_digest(key), key) for key in set(keys))
     if len(digests) > limit:
         return None
     result: dict[int, str] = {}
@@ -66,3 +67,8 @@ def mark_numbers(keys: Iterable[str], limit: int) -> dict[str, int] | None:
             slot = (slot + 1) % limit
         result[slot + 1] = key
     return {key: number for number, key in result.items()}
+
+
+@lru_cache(maxsize=1 << 14)  # the nodes of a cluster send to the same gateway nodes
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()

@@ -1,17 +1,38 @@
-"""What one node is to do, ready to be written down: the value that `plan` makes and `render` formats."""
+"""What one node is to do, ready to be written down: the value that `plan` makes and `render` formats.
 
+Nodes share the parts that are the same for many of them: a class of workloads, of which a cluster has thousands, is one
+object in all plans that decide the same for it. Its elements are made text once, in `elements`, and not once a node.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from bundle.model import Addresses, Routing
-from compiler.model import Address
+from bundle.ruleset import format_classid, format_range
+from compiler.model import Address, Family, Network
+
+Elements = Mapping[Family, tuple[str, ...]]
+"""Elements of a set or map for each address family, in nft's words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Addresses `low` to `high` of one family, both included."""
+@dataclass(frozen=True)
+class Ranges:
+    """Prefixes of both families, sorted, none of which overlaps another."""
 
-    low: Address
-    high: Address
+    networks: tuple[Network, ...]
+
+    @cached_property
+    def elements(self) -> Elements:
+        """The elements of a set of addresses."""
+        return {
+            family: tuple(
+                format_range(network.network_address, network.broadcast_address)
+                for network in self.networks
+                if network.version == family
+            )
+            for family in Family
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,30 +43,62 @@ class SourceElement:
     chain: str
 
 
+Span = tuple[int, int, str]
+"""Destinations from the first number to the second, both included, and the verdict on them in nft's words."""
+
+
+@dataclass(frozen=True)
+class Routes:
+    """What is decided for a class of workloads.
+
+    Attributes:
+        number: Of the class, as nft writes it in the map.
+        spans: For each family that its workloads have, in ascending order.
+    """
+
+    number: str
+    spans: Mapping[Family, tuple[Span, ...]]
+
+    @cached_property
+    def elements(self) -> Elements:
+        """The elements of the map of routes."""
+        return {
+            family: tuple(f"{self.number} . {_range(low, high, family)} : {verdict}" for low, high, verdict in spans)
+            for family, spans in self.spans.items()
+        }
+
+
+@lru_cache(maxsize=1 << 16)  # policies name the same destinations again and again
+def _range(low: int, high: int, family: Family) -> str:
+    make = type(family.everything.network_address)
+    return format_range(make(low), make(high))
+
+
 @dataclass(frozen=True, slots=True)
-class RemoteElement:
-    """The address of another node's workload and the number of its class."""
+class LocalClass:
+    """A class of workloads of this node, which has a chain; `members` says which those are, for readers."""
 
-    address: Address
-    class_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class RouteElement:
-    """Destinations of a class and the verdict on them, in nft's words."""
-
-    class_id: int
-    range: Range
-    verdict: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClassChain:
-    """The chain of a class of workloads; `members` says which those are, for readers."""
-
-    name: str
+    chain: str
     class_id: int
     members: str
+    routes: Routes
+
+
+@dataclass(frozen=True)
+class RemoteSources:
+    """The addresses of other nodes' workloads of one class, sorted."""
+
+    class_id: int
+    addresses: tuple[Address, ...]
+
+    @cached_property
+    def elements(self) -> Elements:
+        """The elements of the map of remote workloads."""
+        number = format_classid(self.class_id)
+        return {
+            family: tuple(f"{address} : {number}" for address in self.addresses if address.version == family)
+            for family in Family
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +107,8 @@ class RemoteClass:
 
     class_id: int
     members: str
+    sources: RemoteSources
+    routes: Routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +156,8 @@ class NodePlan:
         cluster: Destinations that are never redirected.
         stray_sources: Addresses of workloads that may arrive from other nodes, to be dropped if not translated.
         sources: Workloads of this node, whose packets are decided here.
-        routes: What is decided.
-        classes: Chains of the classes.
-        remotes: Workloads of other nodes whose packets may come here to be translated.
-        remote_routes: What is decided of them.
-        remote_classes: Their classes.
+        classes: Their classes, sorted by number.
+        remotes: Classes of workloads of other nodes whose packets may come here to be translated, sorted by number.
         next_hops: Gateway nodes that packets are sent to.
         translations: Gateways that this node serves or stands by for.
         routing: `routing.json`.
@@ -116,14 +168,11 @@ class NodePlan:
     node: str
     mark_mask: int
     node_interfaces: tuple[str, ...]
-    cluster: tuple[Range, ...]
-    stray_sources: tuple[Range, ...]
+    cluster: Ranges
+    stray_sources: Ranges
     sources: tuple[SourceElement, ...]
-    routes: tuple[RouteElement, ...]
-    classes: tuple[ClassChain, ...]
-    remotes: tuple[RemoteElement, ...]
-    remote_routes: tuple[RouteElement, ...]
-    remote_classes: tuple[RemoteClass, ...]
+    classes: tuple[LocalClass, ...]
+    remotes: tuple[RemoteClass, ...]
     next_hops: tuple[NextHop, ...]
     translations: tuple[Translation, ...]
     routing: Routing

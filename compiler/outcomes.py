@@ -206,10 +206,8 @@ class Outcomes:
                     network = ip_network(text)
                     if network.version == family:
                         entries.setdefault(network, (policy, text, excluded))
-        intervals = (
-            (item.low, item.high, entries[item.prefix] if item.prefix else None)
-            for item in longest_prefix_intervals(entries, family)
-        )
+        spans = ((int(net.network_address), int(net.broadcast_address), entry) for net, entry in entries.items())
+        intervals = longest_prefix_intervals(spans, family)
         for low, high, entry in _masked(intervals, self._in_cluster[family], None):
             yield (low, high, *(entry or (None, None, False)))
 

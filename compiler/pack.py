@@ -6,7 +6,7 @@ In: all that the earlier stages made. Out: path to bytes, the manifest included.
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import yaml
 
@@ -20,15 +20,38 @@ from compiler.render import render
 
 
 def pack(account: Account, digest: str, plans: Iterable[NodePlan]) -> dict[str, bytes]:
-    """Returns every file of the bundle; `digest` is that of the inputs."""
-    texts = account_files(account)
-    names = []
+    """Returns every file of the bundle by its path; `digest` is that of the inputs."""
+    files = dict(stream(account, digest, plans))
+    return dict(sorted(files.items(), key=lambda item: (item[0] != directory.MANIFEST, item[0])))
+
+
+def stream(account: Account, digest: str, plans: Iterable[NodePlan]) -> Iterator[tuple[str, bytes]]:
+    """Yields every file of the bundle, one after another, so that a large one need not be held at once.
+
+    The manifest, which has the digests of all others, is the last.
+    """
+    digests = {}
+    nodes = []
+    for path, text in account_files(account).items():
+        content = text.encode()
+        digests[path] = hashlib.sha256(content).hexdigest()
+        yield path, content
     for plan in plans:
-        names.append(plan.node)
-        texts[directory.node_path(plan.node, directory.RULESET)] = render(plan)
-        texts[directory.node_path(plan.node, directory.ROUTING)] = encode(plan.routing)
-        texts[directory.node_path(plan.node, directory.ADDRESSES)] = encode(plan.addresses)
-    return seal(texts, digest, names)
+        nodes.append(plan.node)
+        for path, content in node_files(plan).items():
+            digests[path] = hashlib.sha256(content).hexdigest()
+            yield path, content
+    yield directory.MANIFEST, manifest(digests, digest, nodes)
+
+
+def node_files(plan: NodePlan) -> dict[str, bytes]:
+    """Returns the files of one node by their paths."""
+    texts = {
+        directory.RULESET: render(plan),
+        directory.ROUTING: encode(plan.routing),
+        directory.ADDRESSES: encode(plan.addresses),
+    }
+    return {directory.node_path(plan.node, name): text.encode() for name, text in texts.items()}
 
 
 def account_files(account: Account) -> dict[str, str]:
@@ -42,17 +65,16 @@ def account_files(account: Account) -> dict[str, str]:
     }
 
 
-def seal(texts: Mapping[str, str], digest: str, nodes: Iterable[str]) -> dict[str, bytes]:
-    """Adds the manifest, which holds the digest of each file."""
-    files = {path: text.encode() for path, text in sorted(texts.items())}
-    manifest = Manifest(
+def manifest(digests: Mapping[str, str], digest: str, nodes: Iterable[str]) -> bytes:
+    """Returns the manifest of a bundle, given the digest of each file, that of the inputs, and the nodes' names."""
+    made = Manifest(
         format_version=FORMAT_VERSION,
         compiler_version=bundle.__version__,
         inputs_digest=digest,
         nodes=tuple(nodes),
-        files={path: hashlib.sha256(content).hexdigest() for path, content in files.items()},
+        files=dict(sorted(digests.items())),
     )
-    return {directory.MANIFEST: encode(manifest).encode(), **files}
+    return encode(made).encode()
 
 
 class _StatusDumper(yaml.SafeDumper):

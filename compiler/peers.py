@@ -7,7 +7,7 @@ from a stranger (`bundle.model.Address`).
 from collections.abc import Iterator, Mapping
 
 from compiler.model import Address, Family, Gateway, Mode, Node
-from compiler.suitability import Source, Suitability, find_source, holds
+from compiler.suitability import Source, Suitability, holds, virtual_source
 
 
 def peers(addresses: Mapping[str, tuple[Address, ...]], node: str) -> tuple[Address, ...]:
@@ -29,16 +29,15 @@ def link_addresses(
     family = Family(address.version)
     result = {}
     for name, verdict in verdicts.items():
-        if verdict.member:
-            node = nodes[name]
-            internal = [node.internal_ips[family]] if family in node.internal_ips else []
-            result[name] = tuple(sorted({*internal, *_on_link(node, gateway, address)}, key=int))
+        node = nodes[name]
+        internal = [node.internal_ips[family]] if family in node.internal_ips else []
+        source = verdict.source or virtual_source(gateway, node)
+        bound = source.interface if isinstance(source, Source) else None
+        result[name] = tuple(sorted({*internal, *_on_link(node, bound, address)}, key=int))
     return result
 
 
-def _on_link(node: Node, gateway: Gateway, virtual_ip: Address) -> Iterator[Address]:
-    source = find_source(gateway, node, (virtual_ip,))
-    bound = source.interface if isinstance(source, Source) else None
+def _on_link(node: Node, bound: str | None, virtual_ip: Address) -> Iterator[Address]:
     for interface in node.network.interfaces if node.network else ():
         subnets = (holds(entry, virtual_ip) for entry in interface.addresses if entry.address != virtual_ip)
         if interface.name != bound and not any(subnets):

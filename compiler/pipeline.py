@@ -3,8 +3,9 @@
 Pure but for `read_cluster`, which reads the inputs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from compiler.account import Account, give_account
@@ -14,7 +15,8 @@ from compiler.elect import NOTHING_EARLIER, Earlier, elect
 from compiler.files import Sources, read_sources
 from compiler.load import load
 from compiler.model import Cluster
-from compiler.pack import pack
+from compiler.nodeplan import NodePlan
+from compiler.pack import pack, stream
 from compiler.plan import plan
 from compiler.progress import Progress, counted, silent
 from compiler.resolve import resolve
@@ -48,23 +50,35 @@ class Reading:
     draft: Cluster | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Compiled:
     """The result of all stages.
 
     Attributes:
-        files: The files of a bundle by path, None if there was an error that is not passed over.
         findings: Of all stages.
         moves: Masters moved for the sake of balance, or that would be if it had been asked for.
         masters: How many gateways have a master.
-        account: What the bundle tells about the whole, None if there is no bundle.
+        account: What the bundle tells about the whole, None if there was an error that is not passed over.
+        plans: Of each node, in order of name; none then.
+        digest: Of the inputs.
     """
 
-    files: Mapping[str, bytes] | None
     findings: tuple[Diagnostic, ...]
     moves: tuple[Move, ...] = ()
     masters: int = 0
     account: Account | None = None
+    plans: tuple[NodePlan, ...] = ()
+    digest: str = ""
+
+    @cached_property
+    def files(self) -> Mapping[str, bytes] | None:
+        """The files of a bundle by path, None if there is none."""
+        return None if self.account is None else pack(self.account, self.digest, self.plans)
+
+    def stream(self, progress: Progress = silent) -> Iterator[tuple[str, bytes]]:
+        """Yields the files of a bundle one after another, the manifest last; nothing if there is none."""
+        if self.account is not None:
+            yield from stream(self.account, self.digest, counted(self.plans, "writing nodes", progress))
 
 
 def read_cluster(inputs: Sequence[str], *, keep_going: bool = False, progress: Progress = silent) -> Reading:
@@ -134,10 +148,9 @@ def compile_cluster(
         findings += pass_over(findings)
     masters = sum(election.master is not None for election in elected.elections.values())
     if has_errors(findings) and not keep_going:
-        return Compiled(None, sort(findings), elected.moves, masters)
+        return Compiled(sort(findings), elected.moves, masters)
     account = give_account(cluster, resolved, elected.elections)
-    files = pack(account, cluster.digest, counted(plans, "rendering nodes", progress))
-    return Compiled(files, sort(findings), elected.moves, masters, account)
+    return Compiled(sort(findings), elected.moves, masters, account, plans, cluster.digest)
 
 
 def account_for(cluster: Cluster, masters: Mapping[str, str]) -> Account:

@@ -1,11 +1,13 @@
 """Ranges of addresses: the fewest prefixes that cover them, and what no policy redirects (semantics.md §6)."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Final
 
 from compiler.findings import network_key
-from compiler.model import Address, Cluster, Network, Node
+from compiler.intervals import merge
+from compiler.model import Address, Cluster, Family, Network, Node
 from compiler.suitability import is_global
 
 # Loopback, link-local, multicast, broadcast.
@@ -29,6 +31,32 @@ def collapse(networks: Iterable[Network]) -> tuple[Network, ...]:
     four = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
     six = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
     return tuple(sorted((*four, *six), key=network_key))
+
+
+class Cover:
+    """Addresses of one family that some prefixes cover, to be asked about spans of numbers."""
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        own = sorted((int(item.network_address), int(item.broadcast_address), None) for item in networks)
+        stretches = merge(own)
+        self._lows = [low for low, _, _ in stretches]
+        self._highs = [high for _, high, _ in stretches]
+
+    def holds(self, low: int, high: int) -> bool:
+        """Tells whether all addresses from `low` to `high` are covered."""
+        index = bisect_right(self._lows, low) - 1
+        return index >= 0 and high <= self._highs[index]
+
+    def holds_address(self, address: Address) -> bool:
+        """Tells whether an address is covered."""
+        number = int(address)
+        return self.holds(number, number)
+
+
+def covers(networks: Iterable[Network]) -> dict[Family, Cover]:
+    """Returns what prefixes, none of which overlaps another, cover of each family."""
+    networks = tuple(networks)
+    return {family: Cover(item for item in networks if item.version == family) for family in Family}
 
 
 def without(networks: Iterable[Network], addresses: Iterable[Address]) -> tuple[Network, ...]:

@@ -1,72 +1,101 @@
 """Render: a `NodePlan` to the text of `ruleset.nft`.
 
-Formats and never decides: what is listed, and in which order, the plan says.
+Formats and never decides: what is listed, and in which order, the plan says. All text is the template's. Most of a
+ruleset stands in many: the frame around what is one node's own is rendered once for all nodes of like kind, with holes,
+and so is each chain of a class, a next hop or a gateway.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from typing import Final
 
 import jinja2
 
 from bundle import names
-from bundle.ruleset import fingerprint, format_classid, format_range
+from bundle.ruleset import fingerprint, format_classid
 from compiler.model import Address, Family
-from compiler.nodeplan import NodePlan, Range
+from compiler.nodeplan import Elements, NodePlan, Translation
 from compiler.resources import resource
 
-_ALL_BITS = 0xFFFFFFFF
+_ALL_BITS: Final = 0xFFFFFFFF
+_HOLE: Final = "\0"  # no text of a ruleset has it
+_SEPARATOR: Final = ",\n\t\t\t"
+_MOST: Final = 1 << 16  # chains whose text is kept: a cluster has fewer classes, next hops and gateways
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What nodes have in common whose rulesets have one frame; `filled` names the sets and maps that have elements."""
+
+    mask: int
+    node_interfaces: tuple[str, ...]
+    answers: bool
+    contested: bool
+    serves: bool
+    masquerades: bool
+    filled: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class SetText:
-    """A set or map of the ruleset with its elements as lines of nft text."""
+    """A set or map of the ruleset, without its elements."""
 
     kind: str
     name: str
     type: str
     interval: bool
     purpose: str
-    elements: tuple[str, ...]
 
 
 def render(plan: NodePlan) -> str:
     """Returns the whole ruleset of a node."""
+    elements = {name: _SEPARATOR.join(lines) for name, lines in _elements(plan) if lines}
+    kind = _Kind(
+        mask=plan.mark_mask,
+        node_interfaces=plan.node_interfaces,
+        answers=bool(plan.routing.reply_rules),
+        contested=plan.contested,
+        serves=bool(plan.translations),
+        masquerades=any(item.masquerade for item in plan.translations),
+        filled=frozenset(elements),
+    )
+    mask = plan.mark_mask
     chains = [
-        *(item.name for item in plan.classes),
+        *(item.chain for item in plan.classes),
         *(item.chain for item in plan.next_hops),
         *(name for item in plan.translations for name in (item.mark_chain, item.nat_chain)),
     ]
-    text = _template().render(
-        plan=plan,
-        names=names,
-        chains=chains,
-        sets=_sets(plan),
-        node_interfaces=_names(plan.node_interfaces),
-        masquerades=any(item.masquerade for item in plan.translations),
-        mask=_mark(plan.mark_mask),
-        rest=_mark(plan.mark_mask ^ _ALL_BITS),
-        bound=_mark(names.bound_bit(plan.mark_mask)),
-    )
-    return seal(text)
+    parts: dict[str, str] = {
+        "node": plan.node,
+        "chains": "".join(f"\n\tchain {name} {{ }}" for name in chains),
+        "remote_classes": "".join(_remote_class(item.class_id, item.members) for item in plan.remotes),
+        "classes": "".join(_class_chain(item.chain, item.class_id, item.members) for item in plan.classes),
+        "next_hops": "".join(_next_hop(item.node, item.chain, item.mark, mask) for item in plan.next_hops),
+        "gateways": "".join(_gateway(item, mask) for item in plan.translations),
+        "translations": "".join(_translation(item) for item in plan.translations),
+        **elements,
+    }
+    frame = _frame(kind)
+    return "".join(parts[part] if index % 2 else part for index, part in enumerate(frame))
 
 
 def seal(text: str) -> str:
     """Appends to each rule the comment that holds its digest; rules are the lines indented twice outside of sets."""
     lines = []
     inside = ""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if match := re.match(r"\t(chain|set|map) \S+ \{$", line):
             inside = match[1]
         if inside == "chain" and line.startswith("\t\t"):
             line += f' comment "{fingerprint(line)}"'  # noqa: PLW2901  # the line with its comment
         lines.append(line)
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 @cache
-def _template() -> jinja2.Template:
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: resource("templates", name)),
         undefined=jinja2.StrictUndefined,
@@ -76,7 +105,57 @@ def _template() -> jinja2.Template:
     environment.filters["mark"] = _mark
     environment.filters["classid"] = format_classid
     environment.filters["nft_family"] = lambda address: "ip" if address.version == Family.IPV4 else "ip6"
-    return environment.get_template("ruleset.nft.j2")
+    return environment.get_template(name)
+
+
+@lru_cache(maxsize=1 << 10)
+def _frame(kind: _Kind) -> tuple[str, ...]:
+    """Returns the text around the holes and, at odd places, what belongs into each."""
+    text = _template("ruleset.nft.j2").render(
+        kind=kind,
+        names=names,
+        hole={name: f"{_HOLE}{name}{_HOLE}" for name in (*_HOLES, *kind.filled)},
+        sets=[item for item in _sets() if item.name in kind.filled],
+        flushed=[item for item in _sets() if kind.serves or not item.name.startswith("remote")],
+        node_interfaces=_names(kind.node_interfaces),
+        mask=_mark(kind.mask),
+        rest=_mark(kind.mask ^ _ALL_BITS),
+        bound=_mark(names.bound_bit(kind.mask)),
+    )
+    return tuple(seal(text).split(_HOLE))
+
+
+_HOLES: Final = ("node", "chains", "remote_classes", "classes", "next_hops", "gateways", "translations")
+
+
+def _macro(name: str, *arguments: object) -> str:
+    text: str = getattr(_template("ruleset-chains.nft.j2").module, name)(*arguments)
+    return seal(text)
+
+
+@lru_cache(maxsize=_MOST)
+def _class_chain(chain: str, class_id: int, members: str) -> str:
+    return _macro("class_chain", chain, class_id, members)
+
+
+@lru_cache(maxsize=_MOST)
+def _remote_class(class_id: int, members: str) -> str:
+    return _macro("remote_class", class_id, members)
+
+
+@lru_cache(maxsize=_MOST)
+def _next_hop(node: str, chain: str, mark: int, mask: int) -> str:
+    return _macro("next_hop", node, chain, _mark(mark), _mark(mask ^ _ALL_BITS))
+
+
+@lru_cache(maxsize=_MOST)
+def _gateway(item: Translation, mask: int) -> str:
+    return _macro("gateway", item, _mark(mask ^ _ALL_BITS))
+
+
+@lru_cache(maxsize=_MOST)
+def _translation(item: Translation) -> str:
+    return _macro("translation", item)
 
 
 def _names(interfaces: tuple[str, ...]) -> str:
@@ -88,71 +167,66 @@ def _mark(number: int) -> str:
     return f"0x{number:08x}"
 
 
-def _lines(elements: Iterable[str]) -> tuple[str, ...]:
-    items = list(elements)
-    return tuple(f"{item}," for item in items[:-1]) + tuple(items[-1:])
-
-
 def _of(family: Family, addresses: Iterable[Address]) -> list[Address]:
     return [address for address in addresses if address.version == family]
 
 
-def _range(item: Range) -> str:
-    return format_range(item.low, item.high)
+_OF_A_FAMILY: Final = (
+    ("set", "cluster", "{}", True, "Destinations that are never redirected."),
+    ("set", "stray", "{}", True, "Addresses of workloads that may come from other nodes."),
+    ("set", "nexthop", "mark . {}", False, "The next hop of a mark."),
+    ("set", "translated", "mark . {}", False, "The source address of a mark."),
+    ("set", "owned", "{}", False, "Source addresses of gateways, which no other gateway's packet may have."),
+    ("map", "source", "{} : verdict", False, "Workloads and their classes."),
+    ("map", "route", "mark . {} : verdict", True, "Class and destination to what is done."),
+    ("map", "remote", "{} : classid", False, "Workloads of other nodes and their classes."),
+    ("map", "remoteroute", "classid . {} : verdict", True, "Their class and destination to what is done."),
+)
+_OF_BOTH: Final = (
+    ("set", "masqueraded", "mark . ifname", False, "The interface on which a mark's packets are masqueraded."),
+    (
+        "map",
+        "translation",
+        "mark : verdict",
+        False,
+        "The translation of a mark; a mark that is not here goes to another node.",
+    ),
+)
 
 
-def _sets(plan: NodePlan) -> tuple[SetText, ...]:
-    result = []
+def _sets() -> Iterator[SetText]:
+    """Yields all sets and maps, in their order."""
     for family in Family:
-        number, kind = family.value, f"ipv{family.value}_addr"
+        for kind, name, sort, interval, purpose in _OF_A_FAMILY:
+            yield SetText(kind, f"{name}{family.value}", sort.format(f"ipv{family.value}_addr"), interval, purpose)
+    for row in _OF_BOTH:
+        yield SetText(*row)
 
-        def add(  # noqa: PLR0913, PLR0917  # the columns of a table
-            name: str, sort: str, key: str, interval: bool, purpose: str, elements: Iterable[str], number: int = number
-        ) -> None:
-            result.append(SetText(sort, f"{name}{number}", key, interval, purpose, _lines(elements)))
 
-        cluster = [_range(item) for item in plan.cluster if item.low.version == family]
-        stray = [_range(item) for item in plan.stray_sources if item.low.version == family]
-        next_hops = [
-            f"{_mark(item.mark)} . {address}" for item in plan.next_hops for address in _of(family, item.addresses)
-        ]
-        translated = [
-            f"{_mark(item.mark)} . {address}" for item in plan.translations for address in _of(family, item.addresses)
-        ]
-        owned = sorted({address for item in plan.translations for address in _of(family, item.addresses)})
-        sources = [f"{item.address} : goto {item.chain}" for item in plan.sources if item.address.version == family]
-        routes = [
-            f"{_mark(item.class_id)} . {_range(item.range)} : {item.verdict}"
-            for item in plan.routes
-            if item.range.low.version == family
-        ]
-        remotes = [
-            f"{item.address} : {format_classid(item.class_id)}"
-            for item in plan.remotes
-            if item.address.version == family
-        ]
-        remote_routes = [
-            f"{format_classid(item.class_id)} . {_range(item.range)} : {item.verdict}"
-            for item in plan.remote_routes
-            if item.range.low.version == family
-        ]
-        add("cluster", "set", kind, True, "Destinations that are never redirected.", cluster)  # noqa: FBT003
-        add("stray", "set", kind, True, "Addresses of workloads that may come from other nodes.", stray)  # noqa: FBT003
-        add("nexthop", "set", f"mark . {kind}", False, "The next hop of a mark.", next_hops)  # noqa: FBT003
-        add("translated", "set", f"mark . {kind}", False, "The source address of a mark.", translated)  # noqa: FBT003
-        purpose = "Source addresses of gateways, which no other gateway's packet may have."
-        add("owned", "set", kind, False, purpose, map(str, owned))  # noqa: FBT003
-        add("source", "map", f"{kind} : verdict", False, "Workloads and their classes.", sources)  # noqa: FBT003
-        add("route", "map", f"mark . {kind} : verdict", True, "Class and destination to what is done.", routes)  # noqa: FBT003
-        if plan.translations:
-            purpose = "Workloads of other nodes and their classes."
-            add("remote", "map", f"{kind} : classid", False, purpose, remotes)  # noqa: FBT003
-            purpose = "Their class and destination to what is done."
-            add("remoteroute", "map", f"classid . {kind} : verdict", True, purpose, remote_routes)  # noqa: FBT003
-    masqueraded = [f'{_mark(item.mark)} . "{item.masquerade}"' for item in plan.translations if item.masquerade]
-    translation = [f"{_mark(item.mark)} : goto {item.nat_chain}" for item in plan.translations]
-    purpose = "The interface on which a mark's packets are masqueraded."
-    result.append(SetText("set", "masqueraded", "mark . ifname", False, purpose, _lines(masqueraded)))  # noqa: FBT003
-    purpose = "The translation of a mark; a mark that is not here goes to another node."
-    result.append(SetText("map", "translation", "mark : verdict", False, purpose, _lines(translation)))  # noqa: FBT003
-    return tuple(result)
+def _elements(plan: NodePlan) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yields the elements of each set and map by its name."""
+    hops = [(_mark(item.mark), item.addresses) for item in plan.next_hops]
+    translated = [(_mark(item.mark), item.addresses) for item in plan.translations]
+    for family in Family:
+        number = family.value
+        owned = {address for _, addresses in translated for address in _of(family, addresses)}
+        sources = (item for item in plan.sources if item.address.version == family)
+        yield f"cluster{number}", plan.cluster.elements[family]
+        yield f"stray{number}", plan.stray_sources.elements[family]
+        yield f"nexthop{number}", [f"{mark} . {a}" for mark, addresses in hops for a in _of(family, addresses)]
+        yield f"translated{number}", [f"{m} . {a}" for m, addresses in translated for a in _of(family, addresses)]
+        yield f"owned{number}", [str(address) for address in sorted(owned, key=int)]
+        yield f"source{number}", [f"{item.address} : goto {item.chain}" for item in sources]
+        yield f"route{number}", _all(family, (item.routes.elements for item in plan.classes))
+        yield f"remote{number}", _all(family, (item.sources.elements for item in plan.remotes))
+        yield f"remoteroute{number}", _all(family, (item.routes.elements for item in plan.remotes))
+    translations = plan.translations
+    yield "masqueraded", [f'{_mark(t.mark)} . "{t.masquerade}"' for t in translations if t.masquerade]
+    yield "translation", [f"{_mark(item.mark)} : goto {item.nat_chain}" for item in translations]
+
+
+def _all(family: Family, blocks: Iterable[Elements]) -> list[str]:
+    found: list[str] = []
+    for block in blocks:
+        found += block.get(family, ())
+    return found

@@ -96,11 +96,7 @@ def left_out(names: Sequence[str]) -> str:
 
 def _row(gateway: GatewayReport) -> tuple[str, str, str, str, str]:
     addresses = [a for a in (gateway.source_ips.ipv4, gateway.source_ips.ipv6) if a]
-    out = [
-        f"{name} ({', '.join(report.reasons)})"
-        for name, report in gateway.nodes.items()
-        if report.reasons and report.reasons != ("SelectorMismatch",)
-    ]
+    out = [f"{name} ({', '.join(report.reasons)})" for name, report in gateway.nodes.items() if report.reasons]
     return (
         gateway.name,
         gateway.active_node_name or "none: dropped",

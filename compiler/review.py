@@ -5,14 +5,17 @@ In: a cluster and what `resolve` made of it. Out: warnings. Changes nothing.
 
 from collections.abc import Iterable, Mapping
 
-from compiler.diagnostics import Diagnostic, Place
+from compiler.diagnostics import Diagnostic
 from compiler.findings import Findings
-from compiler.hints import Labelled, of_workloads
-from compiler.intervals import enclosing, merge
-from compiler.model import Cluster, Family, Network, Policy, Requirement, Workload
-from compiler.resolve import Decision, Entry, Resolved, WorkloadClass
-from compiler.selectors import asks_for_namespace, workload_labels
+from compiler.hints import Labelled
+from compiler.intervals import enclosing
+from compiler.matching import signature
+from compiler.model import Cluster, Family, Network, Requirement, Workload
+from compiler.ranges import Cover, covers
+from compiler.resolve import Resolved, WorkloadClass
+from compiler.selectors import asks_for_namespace, of_workloads, workload_labels
 from compiler.suitability import Suitability, why_none
+from compiler.tables import Decision, Entry, RoutingTable
 
 
 def review(cluster: Cluster, resolved: Resolved) -> tuple[Diagnostic, ...]:
@@ -30,7 +33,7 @@ def review(cluster: Cluster, resolved: Resolved) -> tuple[Diagnostic, ...]:
 
 
 def _warn_unused_selectors(cluster: Cluster, resolved: Resolved, findings: Findings) -> None:
-    selecting = {policy.name for item in resolved.classes for policy in item.policies}
+    selecting = {policy.name for item in resolved.classes for policy in item.table.policies}
     unused = {entry.place for entry in resolved.unused}
     labelled: Labelled | None = None
     for policy in cluster.policies:
@@ -50,10 +53,7 @@ def _warn_unused_selectors(cluster: Cluster, resolved: Resolved, findings: Findi
 
 
 def _labelled_workloads(cluster: Cluster) -> Labelled:
-    distinct = {
-        (workload.namespace, workload.service_account, frozenset(workload.labels.items())): workload
-        for workload in cluster.workloads
-    }
+    distinct = {signature(workload): workload for workload in cluster.workloads}
     sets = [workload_labels(item, cluster.namespaces.get(item.namespace, {})) for item in distinct.values()]
     return Labelled("workload", sets)
 
@@ -63,104 +63,81 @@ def _warn_conflicts(classes: Iterable[WorkloadClass], findings: Findings) -> Non
     told: set[tuple[str, str, Network]] = set()
     for item in classes:
         concerned = _by_family(item.workloads)
-        first: dict[Network, Entry] = {}
-        for policy in item.policies:
-            own: dict[Network, Entry] = {}
-            for entry, _ in _entries(policy):
-                own.setdefault(entry.prefix, entry)
-            for prefix, entry in own.items():
-                winner = first.setdefault(prefix, entry)
-                workload = concerned.get(Family(prefix.version))
-                key = (winner.policy.name, policy.name, prefix)
-                if winner.gateway != entry.gateway and workload is not None and key not in told:
-                    told.add(key)
-                    message = (
-                        f"{prefix} of EgressGatewayPolicy {policy.name} is also in EgressGatewayPolicy "
-                        f"{winner.policy.name}, which {_why(winner, entry)} and decides for {workload.kind} "
-                        f"{workload.key}; take it out of one of the two"
-                    )
-                    findings.warning("EG307", _place(entry), message)
+        for entry in item.table.entries:
+            winner = item.table.deciding[entry.numbers]
+            if winner is entry or winner.gateway == entry.gateway or winner.policy is entry.policy:
+                continue
+            if not entry.excluded and entry.prefix in entry.policy.excluded:
+                continue  # the policy's own exclusion comes before it
+            workload = concerned.get(Family(entry.prefix.version))
+            key = (winner.policy.name, entry.policy.name, entry.prefix)
+            if workload is not None and key not in told:
+                told.add(key)
+                message = (
+                    f"{entry.prefix} of EgressGatewayPolicy {entry.policy.name} is also in EgressGatewayPolicy "
+                    f"{winner.policy.name}, which {_why(winner, entry)} and decides for {workload.kind} "
+                    f"{workload.key}; take it out of one of the two"
+                )
+                findings.warning("EG307", entry.place, message)
 
 
 def _warn_dead(classes: Iterable[WorkloadClass], redirected_never: Iterable[Network], findings: Findings) -> None:
     """Names entries that decide nothing for any workload that their policy selects."""
-    alive: set[Place] = set()
-    blame: dict[Place, str] = {}
-    never = _merged(redirected_never)
+    alive: set[Entry] = set()
+    blame: dict[Entry, str] = {}
+    never = covers(redirected_never)
     for item in classes:
         concerned = _by_family(item.workloads)
-        deciding: dict[Entry, list[Decision]] = {}
-        for decisions in item.decisions.values():
-            for decision in decisions:
-                if decision.entry is not None:
-                    deciding.setdefault(decision.entry, []).append(decision)
-        for policy in item.policies:
-            for entry, place in _entries(policy):
-                workload = concerned.get(Family(entry.prefix.version))
-                if place in alive or workload is None:
-                    continue
-                reason = _why_dead(entry, item, deciding, never)
-                if reason is None:
-                    alive.add(place)
-                    blame.pop(place, None)
-                else:
-                    message = (
-                        f"{entry.prefix} of EgressGatewayPolicy {policy.name} never decides anything, for "
-                        f"{workload.kind} {workload.key} as for the rest: {reason}; take it out"
-                    )
-                    blame.setdefault(place, message)
-    for place, message in blame.items():
-        findings.warning("EG308", place, message)
+        doubted = [e for e in item.table.entries if e not in alive and Family(e.prefix.version) in concerned]
+        deciding = _deciding(item.table) if doubted else {}
+        for entry in doubted:
+            reason = _why_dead(entry, item.table, deciding, never)
+            if reason is None:
+                alive.add(entry)
+                blame.pop(entry, None)
+            elif entry not in blame:
+                workload = concerned[Family(entry.prefix.version)]
+                blame[entry] = (
+                    f"{entry.prefix} of EgressGatewayPolicy {entry.policy.name} never decides anything, for "
+                    f"{workload.kind} {workload.key} as for the rest: {reason}; take it out"
+                )
+    for entry, message in blame.items():
+        findings.warning("EG308", entry.place, message)
+
+
+def _deciding(table: RoutingTable) -> dict[Entry, list[Decision]]:
+    found: dict[Entry, list[Decision]] = {}
+    for decisions in table.decisions.values():
+        for decision in decisions:
+            if decision.entry is not None:
+                found.setdefault(decision.entry, []).append(decision)
+    return found
 
 
 def _why_dead(
-    entry: Entry,
-    item: WorkloadClass,
-    deciding: Mapping[Entry, Iterable[Decision]],
-    never: Mapping[Family, tuple[tuple[int, int, None], ...]],
+    entry: Entry, table: RoutingTable, deciding: Mapping[Entry, Iterable[Decision]], never: Mapping[Family, Cover]
 ) -> str | None:
     """Returns why an entry decides nothing for a class, None if it decides something."""
-    first = item.table[entry.prefix]
+    first = table.deciding[entry.numbers]
     if first.policy is not entry.policy:
         return f"EgressGatewayPolicy {first.policy.name} has the same CIDR and {_why(first, entry)}"
-    if first.excluded != entry.excluded:
+    if first is not entry:
         return "the policy itself excludes it"
     if entry not in deciding:
         return "longer CIDRs cover all of it"
-    ranges = never[Family(entry.prefix.version)]
-    if all(any(low <= part.low and part.high <= high for low, high, _ in ranges) for part in deciding[entry]):
+    inside = never[Family(entry.prefix.version)]
+    if all(inside.holds(part.low, part.high) for part in deciding[entry]):
         return "traffic to what is inside the cluster, on the link or multicast is never redirected"
     if entry.excluded:
-        without = _next_of_equal(entry, item.policies) or enclosing(item.table, entry.prefix)
+        without = _next_of_equal(entry, table.entries) or enclosing(table.deciding, entry.numbers)
         if without is None or without.excluded:
             return "without it the packet would go its ordinary way too"
     return None
 
 
-def _next_of_equal(entry: Entry, policies: Iterable[Policy]) -> Entry | None:
+def _next_of_equal(entry: Entry, entries: Iterable[Entry]) -> Entry | None:
     """Returns which entry with the same prefix would decide if this exclusion were not there."""
-    equal = (other for policy in policies for other, _ in _entries(policy) if other.prefix == entry.prefix)
-    return next((other for other in equal if other != entry), None)
-
-
-def _merged(networks: Iterable[Network]) -> dict[Family, tuple[tuple[int, int, None], ...]]:
-    """Returns the first and the last number of each stretch that the networks cover without a gap."""
-    result = {}
-    for family in Family:
-        own = (item for item in networks if item.version == family)
-        result[family] = merge((int(item.network_address), int(item.broadcast_address), None) for item in own)
-    return result
-
-
-def _entries(policy: Policy) -> Iterable[tuple[Entry, Place]]:
-    """Returns the entries of a policy, exclusions first since they win, each with the place where it is written."""
-    yield from ((Entry(policy, prefix, excluded=True), place) for prefix, place in policy.excluded.items())
-    yield from ((Entry(policy, prefix, excluded=False), place) for prefix, place in policy.destinations.items())
-
-
-def _place(entry: Entry) -> Place:
-    written = entry.policy.excluded if entry.excluded else entry.policy.destinations
-    return written[entry.prefix]
+    return next((other for other in entries if other.numbers == entry.numbers and other is not entry), None)
 
 
 def _why(winner: Entry, loser: Entry) -> str:
@@ -186,8 +163,7 @@ def _warn_unserved(cluster: Cluster, suitability: Mapping[str, Mapping[str, Suit
         if any(verdict.suitable for verdict in verdicts.values()):
             continue
         place = gateway.place.at("spec", "nodeSelector")
-        members = any(verdict.reasons != ("SelectorMismatch",) for verdict in verdicts.values())
-        if members:
+        if verdicts:
             why = f" ({why_none(verdicts)}); mend one of these, or select other nodes"
         else:
             labelled = labelled or Labelled("node", [node.labels for node in cluster.nodes.values()])

@@ -1,11 +1,13 @@
 """Policy routing and sysctls of one node: what leads marked packets to their gateway node."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 from bundle import names
 from bundle.model import FwmarkRule, ReplyRule, Route, Routing, Sysctl
 from compiler.links import Links
-from compiler.model import Config, Family, Network, Node
+from compiler.model import Config, Family, Network, Node, mask_shift
 from compiler.nodeplan import NextHop
 from compiler.suitability import Source
 
@@ -28,22 +30,16 @@ def routing(  # noqa: PLR0913, PLR0917  # the parts of one file
         links: For the interface towards the other nodes.
         config: For rule priority, mask and tables.
     """
-    rules = []
-    routes = []
+    rules: list[FwmarkRule] = []
+    routes: list[Route] = []
+    interfaces = links.interfaces(node)
+    devices = tuple(interfaces.get(family) for family in Family)
     for next_hop in next_hops:
-        table = config.table_base + (next_hop.mark >> config.mark_shift)
-        addresses = {Family(address.version): address for address in next_hop.addresses}
-        # Both families get a table: without it a packet of the other one would leave by the node's own way.
-        for family in Family:
-            label = family.label
-            mark, mask = f"0x{next_hop.mark:08x}", f"0x{config.mark_mask:08x}"
-            rules.append(FwmarkRule(label, config.rule_priority, mark, mask, table))
-            if family in addresses:
-                device, gateway = links.interfaces(node).get(family), str(addresses[family])
-                routes.append(Route(label, table, "unicast", gateway, device, names.METRIC_NEXT_HOP))
-            routes.append(Route(label, table, "blackhole", None, None, names.METRIC_BLACKHOLE))
+        way = _way(next_hop, devices, config.mark_mask, config.rule_priority, config.table_base)
+        rules += way.rules
+        routes += way.routes
     reply_rules: list[ReplyRule] = []
-    device = links.interfaces(node).get(Family.IPV4)
+    device = interfaces.get(Family.IPV4)
     if next_hops and replies and device is not None and not _has_way_out(node):
         hop = names.REPLY_NEXT_HOP
         routes.append(Route("ipv4", config.table_base, "unicast", hop, device, names.METRIC_NEXT_HOP))
@@ -56,8 +52,32 @@ def routing(  # noqa: PLR0913, PLR0917  # the parts of one file
         rules=tuple(sorted(rules, key=lambda rule: (rule.family, rule.table))),
         reply_rules=tuple(reply_rules),
         routes=tuple(sorted(routes, key=lambda route: (route.family, route.table, route.metric))),
-        sysctls=_sysctls(node, bool(next_hops), sources, links.interfaces(node).values()),
+        sysctls=_sysctls(node, bool(next_hops), sources, interfaces.values()),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What leads packets of one mark to their gateway node."""
+
+    rules: tuple[FwmarkRule, ...]
+    routes: tuple[Route, ...]
+
+
+@lru_cache(maxsize=1 << 14)  # to one gateway node most nodes of a cluster have the same way
+def _way(next_hop: NextHop, devices: tuple[str | None, ...], mask: int, priority: int, table_base: int) -> _Way:
+    rules, routes = [], []
+    table = table_base + (next_hop.mark >> mask_shift(mask))
+    addresses = {Family(address.version): address for address in next_hop.addresses}
+    # Both families get a table: without it a packet of the other one would leave by the node's own way.
+    for family, device in zip(Family, devices, strict=True):
+        label = family.label
+        rules.append(FwmarkRule(label, priority, f"0x{next_hop.mark:08x}", f"0x{mask:08x}", table))
+        if family in addresses:
+            gateway = str(addresses[family])
+            routes.append(Route(label, table, "unicast", gateway, device, names.METRIC_NEXT_HOP))
+        routes.append(Route(label, table, "blackhole", None, None, names.METRIC_BLACKHOLE))
+    return _Way(tuple(rules), tuple(routes))
 
 
 def _sysctls(node: Node, sends: bool, sources: Sequence[Source], node_interfaces: Iterable[str]) -> tuple[Sysctl, ...]:

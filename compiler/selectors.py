@@ -68,3 +68,12 @@ def holds(requirement: Requirement, labels: Labels) -> bool:
             return value is not None
         case "DoesNotExist":
             return value is None
+
+
+def of_workloads(selector: Selector) -> tuple[Requirement, ...]:
+    """Returns all requirements of a selector entry as ones on the labels and pseudo-labels of workloads."""
+    namespace = (
+        Requirement(NAMESPACE_LABELS_PREFIX + item.key, item.operator, item.values, item.place)
+        for item in selector.namespace or ()
+    )
+    return (*(selector.pod or ()), *namespace)

@@ -267,7 +267,11 @@ def _as_report(gateway: Gateway) -> Obj:
         "readyNodes": len(gateway.order),
         "ready": ("False", "ElectionFailed") if not gateway.order else ("True", "ElectionSucceed"),
         "sourceIPs": [None if (found := gateway.source(family)) is None else str(found) for family in (4, 6)],
-        "nodes": {node: sorted(candidate.reasons) for node, candidate in gateway.candidates.items()},
+        "nodes": {
+            node: sorted(candidate.reasons)
+            for node, candidate in gateway.candidates.items()
+            if candidate.reasons != ["SelectorMismatch"]
+        },
     }
 
 

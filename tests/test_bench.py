@@ -5,8 +5,6 @@ import sys
 
 from conftest import ROOT
 
-from bench.clusters import Size, make_cluster
-
 
 def test_a_small_cluster_is_compiled_and_verified() -> None:
     command = [sys.executable, "-m", "bench.verify", "S"]
@@ -33,10 +31,3 @@ def test_the_start_of_the_applier_is_measured() -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "egressc-node.pyz apply" in done.stdout
-
-
-def test_the_same_numbers_give_the_same_cluster() -> None:
-    size = Size(nodes=4, workloads=9, policies=3, gateways=2, gateway_nodes=3)
-
-    assert make_cluster(size) == make_cluster(size)
-    assert make_cluster(size) != make_cluster(size, seed=1)

@@ -35,7 +35,7 @@ def check(path: Path, content: bytes) -> tuple[Diagnostic, ...]:
     """What `egressc check` does, and that all it says can be shown; a bundle that comes of it is understood."""
     path.write_bytes(content)
     reading = read_cluster([str(path)])
-    compiled = compile_cluster(reading.cluster) if reading.cluster else Compiled(None, ())
+    compiled = compile_cluster(reading.cluster) if reading.cluster else Compiled(())
     findings = sort(reading.findings + compiled.findings)
 
     assert (compiled.files is None) == has_errors(findings)
@@ -235,7 +235,7 @@ def test_a_value_cannot_forge_lines_or_colours_of_the_output(tmp_path: Path, har
     objects = [*cluster(gateway("sound"), policy("sound", "sound")), harmed_object]
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}), encoding="utf-8")
     reading = read_cluster([str(path)])
-    compiled = compile_cluster(reading.cluster) if reading.cluster else Compiled(None, ())
+    compiled = compile_cluster(reading.cluster) if reading.cluster else Compiled(())
 
     text = report.findings_text(sort(reading.findings + compiled.findings), reading.sources)
 

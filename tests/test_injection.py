@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ FIELDS = {
 def outcome(items: list[Obj]) -> Compiled:
     """Compiles, and holds all that is said and written to what it may look like."""
     reading = understand({"input.json": json.dumps({"apiVersion": "v1", "kind": "List", "items": items}).encode()})
-    compiled = compile_cluster(reading.cluster) if reading.cluster else Compiled(None, ())
+    compiled = compile_cluster(reading.cluster) if reading.cluster else Compiled(())
     findings = sort(reading.findings + compiled.findings)
     sound_findings(findings, reading.sources)
     assert (compiled.files is None) == has_errors(findings)
@@ -90,7 +91,7 @@ def outcome(items: list[Obj]) -> Compiled:
         sound_text(report.summary(decode(Gateways, compiled.files[GATEWAYS])))
         names = [document["metadata"]["name"] for document in yaml.safe_load_all(compiled.files[STATUS])]
         assert sorted(names) == sorted(item["metadata"]["name"] for item in items if item["kind"] == "EgressGateway")
-    return Compiled(compiled.files, findings)
+    return replace(compiled, findings=findings)
 
 
 @pytest.mark.parametrize("number", range(len(FIELDS)), ids=list(FIELDS))

@@ -3,9 +3,8 @@
 `make proof` does the same on many more clusters.
 """
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -16,10 +15,13 @@ from clusters import clusters
 from hypothesis import HealthCheck, Phase, given, settings
 from second_opinion import Disagreement, compare
 
-import compiler.resolve
-from compiler.intervals import Interval, longest_prefix_intervals
-from compiler.model import Cluster, Family, Network
+import compiler.tables
+from bundle.model import Gateways
+from compiler.account import Account
+from compiler.intervals import Span, longest_prefix_intervals
+from compiler.model import Cluster, Family
 from compiler.pipeline import Compiled, compile_cluster
+from compiler.tables import Entry
 
 Mutant: TypeAlias = Callable[[Cluster], Cluster]
 
@@ -115,7 +117,7 @@ def test_another_decision_is_seen(monkeypatch: pytest.MonkeyPatch, mutant: Mutan
 def test_another_order_of_standbys_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def turned(cluster: Cluster) -> Compiled:
         compiled = compile_cluster(cluster)
-        return replace(compiled, files=compiled.files and _with_standbys_turned(compiled.files))
+        return replace(compiled, account=compiled.account and _with_standbys_turned(compiled.account))
 
     monkeypatch.setattr(second_opinion, "compile_cluster", turned)
 
@@ -123,21 +125,20 @@ def test_another_order_of_standbys_is_seen(monkeypatch: pytest.MonkeyPatch) -> N
         check(100)
 
 
-def _with_standbys_turned(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    report = json.loads(files["gateways.json"])
-    for item in report["gateways"]:
-        item["standbyNodeNames"].reverse()
-    return {**files, "gateways.json": json.dumps(report).encode()}
+def _with_standbys_turned(account: Account) -> Account:
+    gateways = (replace(item, standby_node_names=item.standby_node_names[::-1]) for item in account.gateways.gateways)
+    return replace(account, gateways=Gateways(tuple(gateways)))
 
 
 def test_an_interval_that_is_one_address_short_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    def short(prefixes: Iterable[Network], family: Family) -> tuple[Interval, ...]:
+    def short(prefixes: Iterable[Span[Entry]], family: Family) -> tuple[Span[Entry | None], ...]:
         first, *rest = longest_prefix_intervals(prefixes, family)
-        if not rest or first.high == first.low:
+        low, high, entry = first
+        if not rest or low == high:
             return (first, *rest)
-        return (replace(first, high=first.high - 1), replace(rest[0], low=first.high), *rest[1:])
+        return ((low, high - 1, entry), (high, *rest[0][1:]), *rest[1:])
 
-    monkeypatch.setattr(compiler.resolve, "longest_prefix_intervals", short)
+    monkeypatch.setattr(compiler.tables, "longest_prefix_intervals", short)
 
     with pytest.raises(Disagreement):
         check(100)

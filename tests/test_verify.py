@@ -299,6 +299,19 @@ def test_an_account_that_cannot_be_is_refused_without_inputs(path: str, old: str
     assert account_with(path, old, new) != []
 
 
+@pytest.mark.parametrize(
+    ("node", "reason", "found"),
+    [
+        ("worker-1", "SelectorMismatch", "a node that its selector does not take is among its nodes"),
+        ("nowhere", "NotReady", "one of its nodes is not in the cluster"),
+    ],
+)
+def test_nodes_of_a_gateway_that_cannot_be_its_members_are_refused(node: str, reason: str, found: str) -> None:
+    more = f'"nodes": {{"{node}": {{"suitable": false, "reasons": ["{reason}"]}},'
+
+    assert f"gateways.json: gateway egress-gw: {found}" in account_with(GATEWAYS, '"nodes": {', more)
+
+
 def test_a_gateway_that_is_there_twice_is_refused() -> None:
     files = golden("virtual-ip")
     data = json.loads(files[GATEWAYS])

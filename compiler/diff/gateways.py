@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from typing import Generic, TypeVar
 
-from bundle.model import Cluster, GatewayReport, Gateways, Policies, PolicyReport
+from bundle.model import SELECTOR_MISMATCH, Cluster, GatewayReport, Gateways, Policies, PolicyReport
 from compiler.account import Account
 from compiler.destinations import range_texts
 from compiler.model import Family, Mode
@@ -106,7 +106,15 @@ def compare_gateways(old: Account, new: Account) -> GatewayChanges:
     return GatewayChanges(
         gateways=tuple(pair for pair in both if _is_other(pair.before, pair.after)),
         masters=tuple(
-            _move(before, after) for before, after in common if before.active_node_name != after.active_node_name
+            MasterMove(
+                after.name,
+                before.active_node_name,
+                after.active_node_name,
+                lost=_why_not(after, before.active_node_name, new.cluster),
+                gained=_why_not(before, after.active_node_name, old.cluster),
+            )
+            for before, after in common
+            if before.active_node_name != after.active_node_name
         ),
         virtual_ips=_virtual_ip_moves(old.gateways, new.gateways),
         standbys=tuple(
@@ -143,19 +151,14 @@ def _is_other(before: GatewayReport | None, after: GatewayReport | None) -> bool
     return before.source_ips != after.source_ips and not moved
 
 
-def _move(before: GatewayReport, after: GatewayReport) -> MasterMove:
-    old, new = before.active_node_name, after.active_node_name
-    return MasterMove(after.name, old, new, _why_not(after, old), _why_not(before, new))
-
-
-def _why_not(gateway: GatewayReport, node: str | None) -> tuple[str, ...]:
-    """Returns why a node cannot serve a gateway, nothing if it can."""
+def _why_not(gateway: GatewayReport, node: str | None, cluster: Cluster) -> tuple[str, ...]:
+    """Returns why a node cannot serve a gateway of that cluster, nothing if it can."""
     if node is None:
         return ()
-    verdict = gateway.nodes.get(node)
-    if verdict is None:
+    if node not in cluster.nodes:
         return ("Gone",)
-    return verdict.reasons
+    verdict = gateway.nodes.get(node)
+    return (SELECTOR_MISMATCH,) if verdict is None else verdict.reasons
 
 
 def _virtual_ip_moves(old: Gateways, new: Gateways) -> tuple[VirtualIPMove, ...]:

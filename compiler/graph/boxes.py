@@ -140,7 +140,6 @@ def _mode(lane: Lane) -> str:
 
 def _why_dropped(gateways: Iterable[GatewayReport]) -> str:
     reasons = Counter(reason for item in gateways for node in item.nodes.values() for reason in node.reasons)
-    del reasons["SelectorMismatch"]
     if not reasons:
         return "its selector takes no node"
     return f"no suitable node: {', '.join(f'{count} {reason}' for reason, count in sorted(reasons.items()))}"

@@ -245,7 +245,6 @@ class _Maker:
         for name, report in gateway.nodes.items():
             if not report.suitable:
                 left_out.setdefault(report.reasons, []).append(self._nodes[name])
-        not_selected = left_out.pop(("SelectorMismatch",), [])
         master = gateway.active_node_name
         source = gateway.sources.get(master or "")
         return {
@@ -260,7 +259,7 @@ class _Maker:
                 {"reasons": list(reasons), "count": len(nodes), "nodes": nodes[:_SHOWN]}
                 for reasons, nodes in sorted(left_out.items())
             ],
-            "notSelected": len(not_selected),
+            "notSelected": len(self._outcomes.account.cluster.nodes) - len(gateway.nodes),
             "policies": len(gateway.policies),
             "workloads": workloads,
         }

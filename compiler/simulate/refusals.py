@@ -26,8 +26,8 @@ class Refusals:
         self._naming: dict[str, dict[str, None]] = {}
         self._named: dict[str, dict[str, None]] = {}
         for item in resolved.classes:
-            named = {policy.gateway: None for policy in item.policies}
-            decided = {family: {d.gateway for d in item.decisions[family]} - {None} for family in Family}
+            named = dict.fromkeys(item.table.gateways)
+            decided = {family: {d.gateway for d in item.table.decisions[family]} - {None} for family in Family}
             on_nodes = {(w.node, family): None for w in item.workloads for family in w.addresses}
             for node, family in on_nodes:
                 if node not in cluster.nodes:

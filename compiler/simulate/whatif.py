@@ -234,9 +234,9 @@ def _verdicts(present: Present, nodes: Mapping[str, Node]) -> dict[str, dict[str
     agents = tuple(agent for agent in present.cluster.agents if agent.node in nodes)
     cluster = replace(present.cluster, nodes=nodes, agents=agents)
     result = {}
-    for name, gateway in present.cluster.gateways.items():
+    for name, verdicts in judge(cluster).items():
         known = present.resolved.suitability[name]
-        found = {node: verdict for node, verdict in judge(gateway, cluster).items() if verdict != known[node]}
+        found = {node: verdict for node, verdict in verdicts.items() if verdict != known[node]}
         if found:
             result[name] = found
     return result

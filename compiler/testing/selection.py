@@ -5,9 +5,9 @@ from functools import cached_property
 from typing import Final
 
 from bundle.model import WorkloadReport
-from compiler.hints import Labelled, of_workloads
+from compiler.hints import Labelled
 from compiler.model import Cluster, Labels, Selector
-from compiler.selectors import admits, workload_labels
+from compiler.selectors import admits, of_workloads, workload_labels
 from compiler.testing.cases import Source
 from compiler.text import did_you_mean
 

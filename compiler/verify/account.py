@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 from typing import Final
 
 from bundle.directory import CLUSTER, GATEWAYS, POLICIES, STATUS, WORKLOADS
-from bundle.model import Cluster, GatewayReport, Gateways, Policies, Workloads
+from bundle.model import SELECTOR_MISMATCH, Cluster, GatewayReport, Gateways, Policies, Workloads
 from bundle.names import MAIN_PRIORITY, TABLE_LIMIT, TABLES_OF_OTHERS
 from compiler.model import Family, Mode
 from compiler.ranges import collapse
@@ -61,8 +61,10 @@ def _gateway(gateway: GatewayReport, cluster: Cluster) -> Iterator[str]:
     name, master = f"gateway {gateway.name}", gateway.active_node_name
     suitable = {node for node, report in gateway.nodes.items() if report.suitable}
     order = [*([master] if master is not None else []), *gateway.standby_node_names]
-    if set(gateway.nodes) != set(cluster.nodes):
-        yield f"{name}: its nodes are not those of the cluster"
+    if not gateway.nodes.keys() <= cluster.nodes.keys():
+        yield f"{name}: one of its nodes is not in the cluster"
+    if any(SELECTOR_MISMATCH in report.reasons for report in gateway.nodes.values()):
+        yield f"{name}: a node that its selector does not take is among its nodes"
     if {node for node, report in gateway.nodes.items() if not report.reasons} != suitable:
         yield f"{name}: a node is suitable with reasons against it, or is not without one"
     if set(order) != suitable or len(order) != len(suitable) or gateway.ready_nodes != len(suitable):
@@ -95,8 +97,7 @@ def _node_sources(gateway: GatewayReport) -> Iterator[str]:
 def _link_addresses(gateway: GatewayReport, cluster: Cluster) -> Iterator[str]:
     """Checks what can be known of them without the inputs: whose they are, and that the InternalIP is among them."""
     virtual = gateway.mode == Mode.VIRTUAL.value
-    members = {node for node, report in gateway.nodes.items() if virtual and report.reasons != ("SelectorMismatch",)}
-    if set(gateway.link_addresses) != members:
+    if set(gateway.link_addresses) != (set(gateway.nodes) if virtual else set()):
         yield f"gateway {gateway.name}: link addresses are not those of the members of a virtual IP"
     families = {ip_address(text).version for text in _sources(gateway)}
     for node, texts in gateway.link_addresses.items():

@@ -8,7 +8,7 @@ from functools import cache
 from bundle.model import Addresses, ReplyRule, Routing
 from bundle.names import TABLE_FAMILY, TABLE_NAME
 from bundle.ruleset import parse
-from compiler.nodeplan import NodePlan, Translation
+from compiler.nodeplan import NodePlan, Ranges, Translation
 from compiler.render import render
 from compiler.verify.skeleton import Skeleton, World, skeleton_of
 
@@ -28,14 +28,11 @@ def _written(world: World) -> Skeleton:
         node="",
         mark_mask=world.mask,
         node_interfaces=world.node_interfaces,
-        cluster=(),
-        stray_sources=(),
+        cluster=Ranges(()),
+        stray_sources=Ranges(()),
         sources=(),
-        routes=(),
         classes=(),
         remotes=(),
-        remote_routes=(),
-        remote_classes=(),
         next_hops=(),
         translations=(translation,) if world.serves else (),
         routing=Routing("", (), (), (answer,) if world.answers else (), (), ()),

@@ -23,7 +23,7 @@ def seeds() -> list[bytes]:
 def check(data: bytes) -> None:
     """No files if and only if there is an error, and all that is said and written is sound."""
     reading = understand({"input.yaml": data})
-    compiled = compile_cluster(reading.cluster) if reading.cluster else Compiled(None, ())
+    compiled = compile_cluster(reading.cluster) if reading.cluster else Compiled(())
     findings = sort(reading.findings + compiled.findings)
     assert (compiled.files is None) == has_errors(findings)
     sound_findings(findings, reading.sources)
