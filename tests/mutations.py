@@ -69,7 +69,7 @@ def _ruleset(lines: list[str]) -> Iterator[tuple[int, list[str], list[str]]]:
             if not line.endswith(","):
                 continue
             following = lines[number + 1]
-            if " : " in line and " : " in following and line.strip(",").split(" : ")[1] != following.split(" : ")[1]:
+            if " : " in line and " : " in following and _value(line) != _value(following):
                 yield number, [line, following], _swapped_verdicts(line, following)
         elif inside == "chain" and line.startswith("\t\t"):
             yield number, [line], []
@@ -77,6 +77,10 @@ def _ruleset(lines: list[str]) -> Iterator[tuple[int, list[str], list[str]]]:
             after = lines[number + 1]
             if after.startswith("\t\t") and not _commute(bare, re.sub(r' comment ".*"$', "", after)):
                 yield number, [line, after], [after, line]
+
+
+def _value(line: str) -> str:
+    return line.rpartition(" : ")[2].rstrip(",")
 
 
 def _swapped_verdicts(first: str, second: str) -> list[str]:
