@@ -178,15 +178,18 @@ def _perform(kernel: Kernel, change: Change, wanted: Wanted) -> None:  # noqa: C
 
 
 def _settle(kernel: Kernel, wanted: Wanted, sources: frozenset[str] | None) -> None:
-    # Of a large map the ruleset may hold only what differs, which is enough when only that is asked for.
-    whole = wanted.ruleset if sources is not None or not wanted.ruleset_text else parse(wanted.ruleset_text, TABLE)
+    connections = kernel.list_connections(sources)
+    if sources is not None and not (connections := tuple(connections)):
+        return  # as a rule: a workload that comes has none yet
+    # Of large maps the ruleset may hold only what differs.
+    whole = parse(wanted.ruleset_text, TABLE) if wanted.ruleset_text else wanted.ruleset
     if whole is None:
         return
     try:
         decisions = Decisions(whole)
     except RulesetError:
         return  # not of ours, so there is no connection that it has bound
-    found = tuple(stale(decisions, kernel.list_addresses(), kernel.list_connections(sources)))
+    found = tuple(stale(decisions, kernel.list_addresses(), connections))
     if bar := bar_late_replies(found):
         kernel.run_nft(bar)
     kernel.delete_connections(found)

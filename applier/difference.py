@@ -27,7 +27,7 @@ from applier.change import (
 )
 from applier.decision import bound_bit
 from applier.model import Address, Live, Route, Wanted
-from applier.script import BEGIN, END, SOURCES, TABLE, quarantine, script, standstill
+from applier.script import BEGIN, END, SOURCES, TABLE, prepare, quarantine, script, standstill
 from bundle.ruleset import Ruleset, Set
 
 _QUARANTINE = 0.1  # seconds; a packet crosses the stack in well under a millisecond, unless it is queued
@@ -114,8 +114,9 @@ def _nft(wanted: Wanted, live: Live) -> tuple[tuple[Change, ...], tuple[Change, 
         return (), (RunNft((wanted.ruleset_text or script(wanted.ruleset, None)) + BEGIN),)
     cut, rest = quarantine(wanted.ruleset, live.ruleset)
     first: tuple[Change, ...] = (RunNft(cut), Wait(_QUARANTINE)) if cut else ()
-    text = script(wanted.ruleset, rest)
-    return first, (RunNft(text),) if text else ()
+    fill, ready = prepare(wanted.ruleset, rest)
+    text = script(wanted.ruleset, ready)
+    return (*first, *((RunNft(fill),) if fill else ())), (RunNft(text),) if text else ()
 
 
 def _sysctls(wanted: Wanted, live: Live) -> Iterator[SetSysctl]:

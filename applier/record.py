@@ -54,7 +54,7 @@ class Records:
             return None
         try:
             # Each save makes other files; what was read of these, which may be megabytes, need not be read again.
-            seen = tuple(_looks(path) for path in (self._head, self._head.with_suffix(".nft")))
+            seen = self._seen(self._head)
         except OSError:
             return None
         if seen != self._read[0]:
@@ -71,6 +71,10 @@ class Records:
             pass
         return None
 
+    @staticmethod
+    def _seen(path: Path) -> tuple[object, ...]:
+        return tuple(_looks(each) for each in (path, path.with_suffix(".nft")))
+
     def save(self, record: Record) -> None:
         """Keeps a record; what cannot be kept is left, and the next apply reads everything."""
         if self._head is None:
@@ -84,6 +88,7 @@ class Records:
         with contextlib.suppress(OSError):
             replace_file(self._head.with_suffix(".nft"), record.ruleset_text.encode(), 0o600)
             replace_file(self._head, json.dumps(head).encode(), 0o600)
+            self._read = (self._seen(self._head), record)
 
     def forget(self) -> None:
         """Drops the record."""

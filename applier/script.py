@@ -71,6 +71,26 @@ def quarantine(wanted: Ruleset, live: Ruleset) -> tuple[str, Ruleset]:
     return "".join(f"{line}\n" for line in lines), replace(live, sets=sets)
 
 
+def prepare(wanted: Ruleset, live: Ruleset) -> tuple[str, Ruleset]:
+    """Fills the sets and maps that are new, before there are rules that ask them.
+
+    Of a map that comes in the transaction of its rules, packets see the rules first: while the kernel works through the
+    elements of all, which it may do for a tenth of a second, they miss, and are dropped (measured, Linux 6.18).
+
+    Returns:
+        nft text, empty if there is nothing to fill; and what the table holds after it.
+    """
+    hooked = {name for name, chain in live.chains.items() if chain.hook}
+    new = {name: item for name, item in wanted.sets.items() if item.elements and name not in live.sets}
+    targets = {name: {_target(value) for value in set(item.elements.values())} - {None} for name, item in new.items()}
+    # One that leads to what is no chain for it yet has to wait for the rules.
+    filled = {name: item for name, item in new.items() if hooked.isdisjoint(targets[name])}
+    empty = {target: Chain(target) for name in filled for target in targets[name] if target is not None}
+    ready = replace(live, chains={**empty, **live.chains}, sets={**live.sets, **filled})
+    lines = _lines(replace(ready, others=()), replace(live, others=()))
+    return "".join(f"{line}\n" for line in lines), ready
+
+
 def unmask(ruleset: Ruleset, texts: Mapping[str, str]) -> Ruleset:
     """Returns the ruleset with the comments of forged rules marked, so that they are not taken for ours.
 

@@ -1,11 +1,10 @@
-"""What one workload more costs on a gateway, beside loading all, at two sizes that take turns in one run.
+"""What one workload more or less costs on a gateway node, beside loading everything, at sizes that take turns.
 
 Everything happens in a network namespace of its own: run it as root, `unshare -n python -m bench.apply`.
 """
 
 import argparse
 import contextlib
-import io
 import json
 import shutil
 import statistics
@@ -13,18 +12,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
+from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Final, cast
 
-from applier.kernel import LinuxKernel
+from applier.kernel import Kernel, LinuxKernel
 from applier.record import Records
 from applier.session import Session
-from bundle.directory import Bundle, open_bundle
+from bundle.directory import MANIFEST, RULESET, Bundle, node_path, open_bundle
+from bundle.ruleset import format_classid
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "two-gateways" / "expected"
-NODE = "egress-1"
-_LINKS = """
+GOLDEN: Final = Path(__file__).parent.parent / "golden" / "two-gateways" / "expected"
+NODE: Final = "egress-1"
+GATEWAYS: Final = ("goto gateway_egress-gw-1", "goto gateway_egress-gw-2")
+_LINKS: Final = """
 link set lo up
 link add eth0 type veth peer name peer0
 link add eth1 type veth peer name peer1
@@ -33,41 +37,76 @@ link set eth1 up
 link set peer0 up
 link set peer1 up
 """
+_NETWORKS: Final = 5
+"""Destinations of a class: with what is between them, 11 intervals."""
+_CHANGES: Final = 3
+"""Workloads that come and go after each load."""
 
 
-def main() -> int:
-    """Prints a row for each size; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sizes", type=int, nargs="*", default=[1_000, 150_000])
-    parser.add_argument("--rounds", type=int, default=10)
-    arguments = parser.parse_args()
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Workloads of other nodes on a gateway node, and the classes that they are of."""
+
+    workloads: int
+    classes: int
+
+    def __str__(self) -> str:
+        return f"{self.workloads:,} in {self.classes:,} classes"
+
+
+SIZES: Final = (Size(1_000, 5), Size(1_000, 5_000), Size(150_000, 5_000))
+FLOOR, LOAD, MORE, LESS, SAME = "nft -f", "load all", "one more", "one less", "no change"
+TRANSACTIONS: Final = {LOAD: "load all, in nft", MORE: "one more, in nft", LESS: "one less, in nft"}
+"""What of it is spent in nft's transactions, which is most of what the kernel does."""
+
+
+def measure_applies(sizes: Iterable[Size], rounds: int) -> dict[Size, dict[str, tuple[float, ...]]]:
+    """Measures each size once a round, in a network namespace that has nothing yet.
+
+    Returns:
+        Seconds of each thing done, by its name.
+    """
     subprocess.run(["ip", "-batch", "-"], input=_LINKS, text=True, check=True)  # noqa: S607  # where PATH says
-    print(
-        f"{'elements':>9} {'load all':>10} {'one more':>10} {'transactions':>13} {'no change':>10}   seconds, medians"
-    )
-    for size in arguments.sizes:
-        with tempfile.TemporaryDirectory() as folder:
-            print(_row(Path(folder), size, arguments.rounds))
-    return 0
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(LinuxKernel()) as kernel:
+        benches = {size: _Bench(kernel, Path(folder) / str(number), size) for number, size in enumerate(sizes)}
+        for _ in range(rounds):
+            for bench in benches.values():
+                bench.round()
+        return {size: {name: tuple(found) for name, found in bench.seconds.items()} for size, bench in benches.items()}
 
 
-def _row(folder: Path, size: int, rounds: int) -> str:
-    first, second = (_bundle(folder / str(more), size + more) for more in (0, 1))
-    (folder / "run").mkdir()
-    with contextlib.closing(LinuxKernel()) as kernel:
-        timed = _Timed(kernel)
-        session = Session(timed, Records(folder / "run"))  # type: ignore[arg-type]  # a kernel with a clock
-        load = _time(lambda: _apply(session, first))
-        changes, transactions, nothing = [], [], []
-        for number in range(rounds):
-            bundle = second if number % 2 == 0 else first
-            timed.seconds = 0.0
-            changes.append(_time(lambda bundle=bundle: _apply(session, bundle)))  # type: ignore[misc]
-            transactions.append(timed.seconds)
-            nothing.append(_time(lambda bundle=bundle: _apply(session, bundle)))  # type: ignore[misc]
-        session.remove({}, lambda _: None)
-    middle = statistics.median
-    return f"{size:9} {load:10.3f} {middle(changes):10.3f} {middle(transactions):13.4f} {middle(nothing):10.3f}"
+class _Bench:
+    """One size, with a bundle of it and one of a workload more."""
+
+    def __init__(self, kernel: LinuxKernel, folder: Path, size: Size) -> None:
+        (folder / "run").mkdir(parents=True)
+        self._bundle, self._more = (_bundle(folder / str(more), size, more) for more in (0, 1))
+        self._timed = _Timed(kernel)
+        self._session = Session(cast("Kernel", self._timed), Records(folder / "run"))
+        self.seconds: dict[str, list[float]] = {}
+
+    def round(self) -> None:
+        self._note(FLOOR, lambda: _nft("-f", str(self._bundle.directory / node_path(NODE, RULESET))))
+        _nft("delete", "table", "inet", "egressc")
+        self._note(LOAD, lambda: self._apply(self._bundle))
+        for _ in range(_CHANGES):
+            self._note(MORE, lambda: self._apply(self._more))
+            self._note(LESS, lambda: self._apply(self._bundle))
+            self._note(SAME, lambda: self._apply(self._bundle))
+        self._session.remove({}, lambda _: None)
+
+    def _note(self, name: str, work: Callable[[], None]) -> None:
+        self._timed.seconds = 0.0
+        start = time.perf_counter()
+        work()
+        self.seconds.setdefault(name, []).append(time.perf_counter() - start)
+        if name in TRANSACTIONS:
+            self.seconds.setdefault(TRANSACTIONS[name], []).append(self._timed.seconds)
+
+    def _apply(self, bundle: Bundle) -> None:
+        outcome = self._session.apply(self._session.part(bundle, NODE), lambda _: None)
+        if outcome.status:
+            sys.exit(outcome.message)
 
 
 class _Timed:
@@ -86,29 +125,68 @@ class _Timed:
         self.seconds += time.perf_counter() - start
 
 
-def _apply(session: Session, bundle: Bundle) -> None:
-    outcome = session.apply(session.part(bundle, NODE), io.StringIO().write)  # type: ignore[arg-type]
-    if outcome.status:
-        sys.exit(outcome.message)
+def _nft(*arguments: str) -> None:
+    subprocess.run(["nft", *arguments], check=True)  # noqa: S603, S607  # our own, where PATH says
 
 
-def _time(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def _bundle(target: Path, size: int) -> Bundle:
+def _bundle(target: Path, size: Size, more: int) -> Bundle:
+    """Makes a bundle of so many workloads of other nodes, and `more`."""
     shutil.copytree(GOLDEN, target, ignore=shutil.ignore_patterns("*.txt"))
-    path = target / "nodes" / NODE / "ruleset.nft"
-    line = "\t\t\t10.111.11.5 : goto remote_3de2d73f,\n"
-    more = (f"\t\t\t10.{128 + (i >> 16)}.{i >> 8 & 255}.{i & 255} : goto remote_3de2d73f,\n" for i in range(size))
-    text = path.read_text().replace(line, line + "".join(more))
-    path.write_text(text)
-    manifest = json.loads((target / "manifest.json").read_text())
-    manifest["files"][f"nodes/{NODE}/ruleset.nft"] = sha256(text.encode()).hexdigest()
-    (target / "manifest.json").write_text(json.dumps(manifest))
+    path = node_path(NODE, RULESET)
+    text = (target / path).read_text()
+    text = _with_elements(text, "remote4", _workloads(size.workloads + more, size.classes))
+    text = _with_elements(text, "remoteroute4", _routes(size.classes))
+    (target / path).write_text(text)
+    manifest = json.loads((target / MANIFEST).read_text())
+    manifest["files"][path] = sha256(text.encode()).hexdigest()
+    (target / MANIFEST).write_text(json.dumps(manifest))
     return open_bundle(target)
+
+
+def _with_elements(text: str, name: str, elements: Iterable[str]) -> str:
+    head, opening, tail = text.partition(f"\tmap {name} {{\n")
+    before, brace, after = tail.partition("\t\telements = {\n")
+    return "".join((head, opening, before, brace, *(f"\t\t\t{element},\n" for element in elements), after))
+
+
+def _workloads(count: int, classes: int) -> Iterator[str]:
+    first = int(IPv4Address("10.128.0.0"))
+    return (f"{IPv4Address(first + i)} : {_class(i % classes)}" for i in range(count))
+
+
+def _routes(classes: int) -> Iterator[str]:
+    """Yields, for each class, networks of its own and what is between them."""
+    for number in range(classes):
+        low = 0
+        for index in range(_NETWORKS):
+            start = int(IPv4Address(f"{40 * (index + 1)}.0.0.0")) + (number << 8)
+            yield f"{_class(number)} . {IPv4Address(low)}-{IPv4Address(start - 1)} : goto drop_stray"
+            yield f"{_class(number)} . {IPv4Address(start)}/24 : {GATEWAYS[index % len(GATEWAYS)]}"
+            low = start + 256
+        yield f"{_class(number)} . {IPv4Address(low)}-255.255.255.255 : goto drop_stray"
+
+
+def _class(number: int) -> str:
+    return format_classid((number + 1) << 16 | 1)
+
+
+def main() -> int:
+    """Prints a table for all sizes; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    for size, seconds in measure_applies(SIZES, arguments.rounds).items():
+        print(f"\n{size}\n{'':18} {'of load all':>11} {'median':>9}   min .. max, seconds")
+        for line in _lines(seconds):
+            print(line)
+    return 0
+
+
+def _lines(seconds: Mapping[str, Sequence[float]]) -> Iterator[str]:
+    whole = statistics.median(seconds[LOAD])
+    for name, found in seconds.items():
+        median = statistics.median(found)
+        yield f"{name:18} {median / whole:11.5f} {median:9.5f}   {min(found):.5f} .. {max(found):.5f}"
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def _ruleset(lines: list[str]) -> Iterator[tuple[int, list[str], list[str]]]:
             if not line.endswith(","):
                 continue
             following = lines[number + 1]
-            if " : " in line and " : " in following and line.strip(",").split(" : ")[1] != following.split(" : ")[1]:
+            if " : " in line and " : " in following and _value(line) != _value(following):
                 yield number, [line, following], _swapped_verdicts(line, following)
         elif inside == "chain" and line.startswith("\t\t"):
             yield number, [line], []
@@ -77,6 +77,10 @@ def _ruleset(lines: list[str]) -> Iterator[tuple[int, list[str], list[str]]]:
             after = lines[number + 1]
             if after.startswith("\t\t") and not _commute(bare, re.sub(r' comment ".*"$', "", after)):
                 yield number, [line, after], [after, line]
+
+
+def _value(line: str) -> str:
+    return line.rpartition(" : ")[2].rstrip(",")
 
 
 def _swapped_verdicts(first: str, second: str) -> list[str]:
@@ -97,6 +101,8 @@ def _element(line: str, chains: list[str]) -> Iterator[str]:
         yield f"\t\t\t{body},\n\t\t\t{head}{dot}{changed}{colon}{verdict}{comma}"
     if match := re.match(r"0x([0-9a-f]{8})", key):
         yield line.replace(match[0], f"0x{int(match[1], 16) ^ 0x03000000:08x}", 1)
+    if match := re.search(r"\b[0-9a-f]{1,4}:([0-9a-f]{1,4})(?= \. |,?$)", line):  # a class by its number
+        yield line.replace(match[0], match[0][:-1] + ("1" if match[0][-1] == "2" else "2"), 1)
     if verdict:
         yield from (f"\t\t\t{key} : {other}{comma}" for other in _verdicts(verdict, chains))
 
@@ -151,6 +157,12 @@ def _rule(rule: str) -> Iterator[str]:
         (r"@stray6", "@cluster6"),
         (r"@translated4", "@nexthop4"),
         (r"@route4", "@route6"),
+        (r"@remote4", "@remote6"),
+        (r"@remoteroute6", "@remoteroute4"),
+        (r"goto remote$", "jump remote"),
+        (r"jump remoteroute", "goto remoteroute"),
+        (r"meta priority set ct original ip ", "meta priority set ip "),
+        (r"saddr map", "daddr map"),
         (r"saddr vmap", "daddr vmap"),
         (r"ct original ip", "ip"),
         (r"ct direction reply", "ct direction original"),

@@ -33,7 +33,8 @@ def with_bit(ruleset: Ruleset) -> Ruleset:
 
 def sources(ruleset: Ruleset, family: int) -> list[Address]:
     """Workloads that the ruleset knows, and some that it does not."""
-    known = [ip_address(key) for key in ruleset.sets[f"source{family}"].elements]
+    maps = (ruleset.sets[name] for name in (f"source{family}", f"remote{family}") if name in ruleset.sets)
+    known = [ip_address(key) for item in maps for key in item.elements]
     unknown = ["10.111.12.200", "192.0.2.1"] if family == 4 else ["fd00:111:0:12::200", "2001:db8:77::1"]
     return [*known, *map(ip_address, unknown)]
 
@@ -41,8 +42,8 @@ def sources(ruleset: Ruleset, family: int) -> list[Address]:
 def destinations(ruleset: Ruleset, family: int) -> list[Address]:
     """The first and the last address of every interval of the ruleset, and their neighbours."""
     found = {ip_address("203.0.113.10" if family == 4 else "2001:db8:ffff::10")}
-    for name in (f"cluster{family}", f"route{family}"):
-        for key in ruleset.sets[name].elements:
+    for name in (f"cluster{family}", f"route{family}", f"remoteroute{family}"):
+        for key in ruleset.sets[name].elements if name in ruleset.sets else ():
             for edge in _edges(key.rpartition(" . ")[2]):
                 found |= {type(edge)(number) for number in range(int(edge) - 1, int(edge) + 2) if _fits(edge, number)}
     return sorted(found, key=int)

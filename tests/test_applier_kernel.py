@@ -151,10 +151,10 @@ def test_what_is_needed_comes_before_the_commit_and_what_is_left_after_it(node: 
     node.must_apply(state_a())
     node.apply(state_b())
     names = [name for name, _ in node.writes]
-    begin, commit, end = [place for place, name in enumerate(names) if name == "run_nft"]
+    begin, fill, commit, end = [place for place, name in enumerate(names) if name == "run_nft"]
 
-    assert (begin, end) == (0, len(names) - 1)
-    assert set(names[1:commit]) == {"add_address", "add_route", "replace_route", "add_rule"}
+    assert (begin, fill, end) == (0, 1, len(names) - 1)
+    assert set(names[2:commit]) == {"add_address", "add_route", "replace_route", "add_rule"}
     assert set(names[commit + 1 : end]) - {"delete_connections"} == {
         "announce",
         "delete_rule",

@@ -33,8 +33,8 @@ table inet egressc {
 		type ipv4_addr : verdict
 	}
 
-	chain remote_301d9806 {
-		meta mark & 0x00000000 ^ 0x301d9806 . ip daddr vmap @route4 comment "0123456789ab"
+	chain remoteroute {
+		meta priority . ip daddr vmap @remoteroute4 comment "0123456789ab"
 		counter packets 2 bytes 200 drop comment "0123456789ab"
 	}
 	chain local_6ea9c5c9 {

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from applier_bundles import mark_rule, ruleset_text, state_a, state_b
 
-from applier.script import TABLE, quarantine, script
+from applier.script import TABLE, prepare, quarantine, script
 from bundle.ruleset import Chain, Rule, Ruleset, Set, fingerprint, parse
 
 A = parse(ruleset_text(state_a()), TABLE)
@@ -121,3 +121,44 @@ def test_the_number_is_read_from_the_written_and_from_the_listed_form() -> None:
     listed = replace(listed, chains={"to_b": Chain("to_b", "", (rule,))})
 
     assert quarantine(numbered(to_c=5), listed)[0] == f"delete element {TABLE} m {{ 10.0.0.0 }}\n"
+
+
+def test_a_map_that_is_new_is_full_before_any_rule_asks_it() -> None:
+    sets = {
+        "remote": Set("remote", "map", "type mark : verdict", {"0x01000000": "goto to_c", "0x02000000": "goto to_b"})
+    }
+    wanted = replace(A, sets={**A.sets, **sets}, chains={**A.chains, "to_c": chain("to_c", mark_rule(7))})
+
+    text, ready = prepare(wanted, A)
+
+    assert text.splitlines() == [
+        f"add chain {TABLE} to_b",
+        f"add chain {TABLE} to_c",
+        f"add map {TABLE} remote {{ type mark : verdict; }}",
+        f"add element {TABLE} remote {{ 0x01000000 : goto to_c, 0x02000000 : goto to_b }}",
+    ]
+    assert script(ready, replace(A, others=())) == text
+    assert "remote" not in script(wanted, ready)
+
+
+def test_no_map_is_filled_early_that_is_empty_or_leads_to_what_is_another_chain_yet() -> None:
+    sets = {
+        "empty": Set("empty", "map", "type mark : verdict"),
+        "early": Set("early", "map", "type mark : verdict", {"0x01000000": "goto odd"}),
+    }
+    wanted = replace(A, sets={**A.sets, **sets}, chains={**A.chains, "odd": chain("odd", mark_rule(7))})
+    live = replace(A, chains={**A.chains, "odd": chain("odd", hook="type filter hook input priority 0; policy accept")})
+
+    assert prepare(wanted, live) == ("", live)
+    assert prepare(A, A) == ("", A)
+
+
+def test_what_is_somebody_elses_is_not_deleted_before_the_rules_that_may_need_it_are() -> None:
+    sets = {"new": Set("new", "set", "type mark", {"0x01000000": None})}
+    live = replace(A, others=(("counter", "theirs"), ("attribute", "flags dormant")))
+
+    text, ready = prepare(replace(A, sets={**A.sets, **sets}), live)
+
+    assert "theirs" not in text
+    assert "add table" not in text
+    assert f"delete counter {TABLE} theirs" in script(A, ready)

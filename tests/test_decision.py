@@ -102,28 +102,49 @@ def test_sources_of_both_families_are_known() -> None:
 @pytest.mark.parametrize(
     ("chain", "rules"),
     [
-        ("remote_301d9806", ("counter accept",)),
-        ("remote_301d9806", ()),
-        ("remote_301d9806", ("meta mark & 0x00000000 ^ 0x301d9806 . ip saddr vmap @route4", "counter drop")),
+        ("remoteroute", ("counter accept",)),
+        ("remoteroute", ()),
+        ("remoteroute", ("meta priority . ip saddr vmap @remoteroute4", "counter drop")),
+        ("remoteroute", ("meta priority . ip daddr vmap @remoteroute6", "counter drop")),
+        ("local_b8997fe9", ("counter accept",)),
+        ("local_b8997fe9", ("meta mark & 0x00000000 ^ 0xb8997fe9 . ip saddr vmap @route4", "counter drop")),
         ("gateway_egress-gw", ("counter accept",)),
         ("gateway_egress-gw", ("fib daddr type local return",)),
         ("snat_egress-gw", ("snat ip to 172.18.18.1", "accept")),
     ],
 )
 def test_a_chain_of_another_shape_is_refused_and_named(chain: str, rules: tuple[str, ...]) -> None:
-    ruleset = golden_rulesets()["primary-ip/egress-1"]
+    case = "dual-stack/worker-1" if chain.startswith("local") else "primary-ip/egress-1"
+    ruleset = golden_rulesets()[case]
     changed = replace(ruleset.chains[chain], rules=tuple(map(Rule, rules)))
 
     with pytest.raises(RulesetError, match=f"chain {chain} is not of a known shape"):
         Decisions(replace(ruleset, chains={**ruleset.chains, chain: changed}))
 
 
-def test_a_verdict_that_leads_nowhere_is_refused() -> None:
-    ruleset = golden_rulesets()["primary-ip/egress-1"]
-    changed: Set = replace(ruleset.sets["source4"], elements={"10.111.11.5": "goto nowhere"})
+@pytest.mark.parametrize(
+    ("case", "name"),
+    [
+        ("dual-stack/worker-1", "source4"),
+        ("dual-stack/worker-1", "route4"),
+        ("primary-ip/egress-1", "remoteroute4"),
+        ("primary-ip/egress-1", "translation"),
+    ],
+)
+def test_a_verdict_that_leads_nowhere_is_refused(case: str, name: str) -> None:
+    ruleset = golden_rulesets()[case]
+    changed: Set = replace(ruleset.sets[name], elements=dict.fromkeys(ruleset.sets[name].elements, "goto nowhere"))
 
     with pytest.raises(RulesetError, match="'goto nowhere' leads to no chain"):
-        Decisions(replace(ruleset, sets={**ruleset.sets, "source4": changed}))
+        Decisions(replace(ruleset, sets={**ruleset.sets, name: changed}))
+
+
+def test_workloads_of_other_nodes_need_the_chain_that_decides_them() -> None:
+    ruleset = golden_rulesets()["primary-ip/egress-1"]
+    chains = {name: chain for name, chain in ruleset.chains.items() if name != "remoteroute"}
+
+    with pytest.raises(RulesetError, match="leads to no chain"):
+        Decisions(replace(ruleset, chains=chains))
 
 
 @pytest.mark.parametrize("element", ["10.0.0.0/x", "host.example", "10.0.0.0-x", "10.0.0.0/33", ""])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from applier_bundles import NODE, State, ruleset_text, state_a, write_bundle
+from applier_bundles import NODE, State, mark_rule, ruleset_text, state_a, write_bundle
 from hypothesis import given
 from hypothesis import strategies as st
 from kernel_fixtures import TABLE, Netns
@@ -20,7 +20,7 @@ from applier.netns import entered
 from applier.record import Records
 from applier.session import Outcome, Session
 from bundle.delta import reduce
-from bundle.directory import open_bundle
+from bundle.directory import NodePart, open_bundle
 from bundle.ruleset import parse
 
 MANY = 1200
@@ -33,6 +33,15 @@ def state(count: int, **changed: str) -> State:
     return first.with_sets(source4=replace(first.sets["source4"], elements=elements)).with_chains(
         {"class_b": first.chains["class_a"]}
     )
+
+
+def routed(state: State) -> State:
+    """The state with many more routes, and with those of class_b, which all lead to another node."""
+    more = (f"0x{16 + i:08x} . 0.0.0.0/0 : goto to_node-b" for i in range(MANY))
+    route4 = state.sets["route4"]
+    elements = (*route4.elements, "0x0000000b . 0.0.0.0/0 : goto to_node-b", *more)
+    chains = {"class_b": ("", ("meta mark & 0x00000000 ^ 0x0000000b . ip daddr vmap @route4", "counter drop"))}
+    return state.with_sets(route4=replace(route4, elements=elements)).with_chains(chains)
 
 
 class Node:
@@ -57,20 +66,34 @@ class Node:
 
     def apply(self, wanted: State) -> tuple[Outcome, list[str], int]:
         """Applies; returns the outcome, the lines of its steps, and how many elements of source4 were read."""
+        outcome, lines, part = self.apply_part(wanted)
+        return outcome, lines, len(part.ruleset.sets["source4"].elements)
+
+    def apply_part(self, wanted: State, forgotten: list[str] | None = None) -> tuple[Outcome, list[str], NodePart]:
+        """Applies; returns the outcome, the lines of its steps, and what was read.
+
+        Args:
+            wanted: What to apply.
+            forgotten: Takes the sources of connections that are deleted, of which then one is there.
+        """
         self._count += 1
         bundle = open_bundle(write_bundle(self._folder / str(self._count), wanted))
         lines: list[str] = []
         with entered(self.netns.name):
             kernel = LinuxKernel()
             try:
-                session = Session(kernel, Records(self._folder / "run"))
+                connected = Failing(kernel, 0, lambda: None)
+                used = kernel if forgotten is None else cast("Kernel", connected)
+                session = Session(used, Records(self._folder / "run"))
                 part = session.part(bundle, NODE)
                 outcome = session.apply(part, lines.append)
             finally:
                 kernel.close()
         assert outcome.status == 0, outcome.message
         assert self.netns.table() == whole(wanted, self.netns)
-        return outcome, lines, len(part.ruleset.sets["source4"].elements)
+        if forgotten is not None:
+            forgotten += connected.forgotten
+        return outcome, lines, part
 
 
 def whole(wanted: State, netns: Netns) -> object:
@@ -104,6 +127,37 @@ def test_of_a_large_map_only_what_differs_is_read_and_travels(node: Node) -> Non
     assert (read, len(lines)) == (1, 5)
     outcome, lines, read = node.apply(state(MANY, w7="class_b"))
     assert (outcome.message, lines, read) == ("nothing to do", [], 0)
+
+
+@pytest.mark.kernel
+def test_routes_are_read_only_where_more_differs_than_who_comes_and_goes(node: Node) -> None:
+    def read(wanted: State) -> int:
+        return len(node.apply_part(routed(wanted))[2].ruleset.sets["route4"].elements)
+
+    everything = len(routed(state(MANY)).sets["route4"].elements)
+    assert read(state(MANY)) == everything
+    assert read(state(MANY + 1)) == 0
+    # Two chains swap their marks: what leads to them is taken away first.
+    _, lines, part = node.apply_part(
+        routed(state(MANY).with_chains({"to_node-b": ("", (mark_rule(6),)), "gateway_g": ("", (mark_rule(5),))}))
+    )
+    assert len(part.ruleset.sets["route4"].elements) == everything
+    assert any(line.startswith(f"nft delete element {TABLE} route4 {{ 0x0000000a . 0.0.0.0/1") for line in lines)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize(("other", "expected"), [("class_a", []), ("class_b", ["10.1.0.1"])])
+def test_connections_are_settled_by_the_routes_that_were_not_read(node: Node, other: str, expected: list[str]) -> None:
+    """Class_a leaves by the gateway whose address the connection has, class_b by another node."""
+    known = routed(state(MANY, w1="class_c").with_chains({"class_c": ("", ("counter drop",))}))
+    node.apply_part(known)
+    forgotten: list[str] = []
+
+    _, lines, part = node.apply_part(replace(routed(state(MANY, w1=other)), chains=known.chains), forgotten=forgotten)
+
+    assert "conntrack delete what the rules now bind otherwise from 10.1.0.1" in lines
+    assert not part.ruleset.sets["route4"].elements
+    assert forgotten == expected
 
 
 @pytest.mark.kernel
@@ -234,13 +288,17 @@ def test_a_record_that_is_damaged_or_of_another_boot_is_not_believed(node: Node,
 _KEYS = st.integers(0, 2000)
 
 
-@given(st.dictionaries(_KEYS, st.sampled_from("ab")), st.dictionaries(_KEYS, st.sampled_from("ab")))
-def test_a_reduced_text_differs_from_the_known_one_as_the_whole_does(old: dict[int, str], new: dict[int, str]) -> None:
+@given(st.dictionaries(_KEYS, st.sampled_from("ab")), st.dictionaries(_KEYS, st.sampled_from("ab")), st.booleans())
+def test_a_reduced_text_differs_from_the_known_one_as_the_whole_does(
+    old: dict[int, str], new: dict[int, str], in_order: bool
+) -> None:
     # Enough that is alike that the map counts as large.
-    base = dict.fromkeys(range(3000, 4100), "a")
+    base = dict.fromkeys(range(500, 1600), "a")
     texts = []
     for changes in (old, new):
-        elements = tuple(f"10.1.{i >> 8}.{i & 255} : goto class_{c}" for i, c in {**base, **changes}.items())
+        items = {**base, **changes}
+        order = sorted(items) if in_order else list(items)
+        elements = tuple(f"10.1.{i >> 8}.{i & 255} : goto class_{items[i]}" for i in order)
         texts.append(ruleset_text(state_a().with_sets(source4=replace(state_a().sets["source4"], elements=elements))))
     first, second = (parse(text, TABLE).sets["source4"].elements for text in texts)
 
@@ -252,6 +310,16 @@ def test_a_reduced_text_differs_from_the_known_one_as_the_whole_does(old: dict[i
     }
     rest = replace(parse(short, TABLE), sets={})
     assert rest == replace(parse(texts[1], TABLE), sets={})
+
+
+def test_a_text_with_a_map_in_two_parts_is_read_as_it_is() -> None:
+    text = ruleset_text(state(MANY))
+    start, end = text.index("\tmap source4 {\n"), text.index("\t\t}\n\t}\n", text.index("\tmap source4 {\n"))
+    block = text[start : end + len("\t\t}\n\t}\n")]
+    twice = text.replace(block, block + block.replace("10.1.", "10.2."))
+
+    assert reduce(text, twice) == (twice, {})
+    assert reduce(twice, text) == (text, {})
 
 
 def test_small_maps_and_unknown_texts_are_read_as_they_are() -> None:
