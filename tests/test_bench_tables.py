@@ -127,7 +127,9 @@ def test_a_report_takes_the_place_of_the_one_before() -> None:
     assert replace(once, "newer") == f"Above\n{BEGIN}\n\nnewer\n{END}\nBelow\n"
 
 
-@pytest.mark.parametrize("page", ["", f"{BEGIN}\n", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{BEGIN}\n{END}\n"])
+@pytest.mark.parametrize(
+    "page", ["", f"{BEGIN}\n", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{BEGIN}\n{END}\n", f"{BEGIN}\n{END}\n{END}\n"]
+)
 def test_a_page_without_its_two_markers_is_refused(page: str) -> None:
     with pytest.raises(BenchError, match="needs one line"):
         replace(page, "new")
@@ -139,6 +141,12 @@ def test_the_page_explains_every_benchmark_and_holds_its_tables() -> None:
 
     assert re.findall(r"^\*\*(\w+)\*\* ", text + after, re.MULTILINE) == list(BENCHMARKS)
     assert re.findall(r"^### (\w+)$", tables, re.MULTILINE) == list(BENCHMARKS)
+
+
+def test_the_page_tells_the_sizes_as_they_are() -> None:
+    for name, size in SIZES.items():
+        numbers = (size.nodes, size.workloads, size.gateways, size.gateway_nodes, size.policies)
+        assert f"| {name} | {' | '.join(f'{each:,}' for each in numbers)} |\n" in PAGE
 
 
 def test_every_module_with_tables_is_a_benchmark() -> None:
