@@ -41,8 +41,8 @@ def tables(options: Options) -> Iterator[Table]:
     for name, found in results.items():
         if len({item.digest for item in found}) > 1:
             raise BenchError(f"{name}: the same snapshot gave different bundles")
-    rounds = f"{options.rounds} runs of each size" if options.rounds > 1 else "One run of each size"
-    same = f"{rounds} gave the same bytes; SHA-256 of {largest}: `{results[largest][0].digest[:16]}`."
+    same = f"SHA-256 of all files of {largest}: `{results[largest][0].digest[:16]}`"
+    same += f"; all {options.rounds} rounds of each size gave the same bytes." if options.rounds > 1 else "."
     taken = {name: tuple(item.measured for item in found) for name, found in results.items()}
     rows = [time_and_memory(_label(name, size), taken[name]) for name, size in sizes.items()]
     yield measured("egressc compile", [rows], (same,))
