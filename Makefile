@@ -41,12 +41,9 @@ proof: $(STAMP) ## Hold the compiler against its reference on 20,000 generated c
 	@$(RUN)/python tests/proof.py $(PROOF_ARGS)
 	@EGRESSC_EVERY_MUTANT=1 $(RUN)/pytest -q tests/test_verify.py -k harm
 
-bench: $(STAMP) ## Measure compile, verify, diff and simulate at three sizes, up to 5,000 nodes and 50,000 workloads, and the applier.
-	@$(RUN)/python -m bench.verify
-	@$(RUN)/python -m bench.review
-	@$(RUN)/python -m bench.start
-	@.ci/as-root unshare -n $(RUN)/python -m bench.apply
-	@.ci/as-root unshare -n $(RUN)/python -m bench.conntrack
+bench: $(STAMP) ## Measure all beside peers and print tables, 20 minutes; BENCH_ARGS='compile --rounds 1' takes one of them.
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --group bench
+	@$(RUN)/python -m bench $(BENCH_ARGS)
 
 screenshots: $(STAMP) ## Make the pictures of docs/report.md anew, with Chromium and Graphviz; look at them.
 	@$(RUN)/python -m bench.screenshots

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from bench.clusters import SIZES, Size, make_cluster, scaled
-from bench.measure import Measured, measure_egressc
-from bench.tables import BenchError, Options, Row, Table, interleaved, measured, number, run
+from bench.measure import Measured, measure_egressc, time_and_memory
+from bench.tables import BenchError, Options, Table, interleaved, measured, number, run
 
 _MOST: Final = 2.2
 """How many times the time and the memory twice the workloads may cost."""
@@ -41,14 +41,12 @@ def tables(options: Options) -> Iterator[Table]:
     for name, found in results.items():
         if len({item.digest for item in found}) > 1:
             raise BenchError(f"{name}: the same snapshot gave different bundles")
-    seconds = {name: [item.measured.seconds for item in found] for name, found in results.items()}
-    memory = {name: [item.measured.mebibytes for item in found] for name, found in results.items()}
-    rows = [Row(_label(name, size), tuple(seconds[name])) for name, size in sizes.items()]
-    rounds = f"{options.rounds} runs of each size" if options.rounds > 1 else "One run of each size"
-    same = f"{rounds} gave the same bytes; SHA-256 of {largest}: `{results[largest][0].digest[:16]}`."
-    yield measured("egressc compile, time", [rows], (same,))
-    rows = [Row(_label(name, size), tuple(memory[name]), "MiB") for name, size in sizes.items()]
-    yield measured("egressc compile, memory", [rows])
+    same = f"SHA-256 of all files of {largest}: `{results[largest][0].digest[:16]}`"
+    same += f"; all {options.rounds} rounds of each size gave the same bytes." if options.rounds > 1 else "."
+    taken = {name: tuple(item.measured for item in found) for name, found in results.items()}
+    rows = [time_and_memory(_label(name, size), taken[name]) for name, size in sizes.items()]
+    yield measured("egressc compile", [rows], (same,))
+    middle = {name: _middle(found) for name, found in taken.items()}
     pairs = [*zip(options.sizes, options.sizes[1:], strict=False), (f"{largest}/2", largest), (largest, f"2{largest}")]
     yield Table(
         "what a doubling costs",
@@ -58,8 +56,8 @@ def tables(options: Options) -> Iterator[Table]:
                 f"{one} .. {two}",
                 f"x {number(sizes[two].workloads / sizes[one].workloads)}",
                 *(
-                    number(per_doubling(sizes[one], sizes[two], statistics.median(of[one]), statistics.median(of[two])))
-                    for of in (seconds, memory)
+                    number(per_doubling(sizes[one], sizes[two], before, after))
+                    for before, after in zip(middle[one], middle[two], strict=True)
                 ),
             )
             for one, two in pairs
@@ -79,6 +77,11 @@ def digest(bundle: Path) -> str:
     for path in sorted(path for path in bundle.rglob("*") if path.is_file()):
         total.update(f"{path.relative_to(bundle)}\0{sha256(path.read_bytes()).hexdigest()}\n".encode())
     return total.hexdigest()
+
+
+def _middle(found: tuple[Measured, ...]) -> tuple[float, float]:
+    """Returns the medians of seconds and of memory."""
+    return statistics.median(item.seconds for item in found), statistics.median(item.mebibytes for item in found)
 
 
 def _snapshot(home: Path, name: str) -> Path:

@@ -8,21 +8,20 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from applier.connections import stale
 from applier.conntrack import delete_connections, list_connections
 from applier.decision import Decisions
 from applier.model import Address
+from bench.clusters import SIZES
 from bench.connections import Entry, insert
 from bench.tables import BenchError, Options, Row, Table, measured, run
 from bundle.ruleset import parse
 
-_ENTRIES: Final = 200_000
-"""Entries, half of them stale."""
-
-_WORKLOADS: Final = 150_000
-"""Source addresses that the rules know."""
+_ENTRIES: Final = MappingProxyType({"S": 1_000, "M": 20_000, "L": 200_000})
+"""Entries, half of them stale, beside rules for the workloads of a size of cluster."""
 
 _RULESET = """
 table inet egressc {{
@@ -60,25 +59,29 @@ _HELD: Final = (Address("172.18.18.240/32", "eth1", None),)
 
 def tables(options: Options) -> Iterator[Table]:
     """Measures each step, on a table that is filled anew in each round."""
-    workloads = [f"10.{64 + (n >> 16)}.{n >> 8 & 255}.{n & 255}" for n in range(_WORKLOADS)]
+    yield measured("pass over connection tracking", [_rows(name, options.rounds) for name in options.sizes])
+
+
+def _rows(name: str, rounds: int) -> list[Row]:
+    count = _ENTRIES[name]
+    workloads = [f"10.{64 + (n >> 16)}.{n >> 8 & 255}.{n & 255}" for n in range(SIZES[name].workloads)]
     text = _RULESET.format(sources=", ".join(f"{address} : goto local_00000001" for address in workloads))
     decisions = Decisions(parse(text, "inet egressc"))
     clock = _Clock()
-    for _ in range(options.rounds):
-        insert(_entries(workloads))
+    for _ in range(rounds):
+        insert(_entries(workloads, count))
         clock.measure("list all", lambda: deque(list_connections(), maxlen=0))
         clock.measure("list those of one source", lambda: list(list_connections(workloads[:1])))
         found = clock.measure("list all and decide", lambda: list(stale(decisions, _HELD, list_connections())))
         deleted = clock.measure("delete the stale half", partial(delete_connections, found))
-        if not deleted == len(found) == _ENTRIES // 2:
-            raise BenchError(f"{deleted} of {len(found)} entries deleted, not {_ENTRIES // 2}")
+        if not deleted == len(found) == count // 2:
+            raise BenchError(f"{deleted} of {len(found)} entries deleted, not {count // 2}")
         delete_connections(list(list_connections()))
-    note = f"{_ENTRIES:,} entries, half of them stale, and rules for {_WORKLOADS:,} workloads."
-    yield measured("pass over connection tracking", [clock.rows()], (note,))
+    return clock.rows(f"{name}, {count:,} entries: ")
 
 
 class _Clock:
-    """Seconds of each step, a sample a round."""
+    """Milliseconds of each step, a sample a round."""
 
     def __init__(self) -> None:
         self._samples: dict[str, list[float]] = {}
@@ -86,15 +89,15 @@ class _Clock:
     def measure(self, step: str, work: Callable[[], _T]) -> _T:
         start = time.perf_counter()
         result = work()
-        self._samples.setdefault(step, []).append(time.perf_counter() - start)
+        self._samples.setdefault(step, []).append(1000 * (time.perf_counter() - start))
         return result
 
-    def rows(self) -> list[Row]:
-        return [Row(step, tuple(samples)) for step, samples in self._samples.items()]
+    def rows(self, prefix: str) -> list[Row]:
+        return [Row(prefix + step, {"ms": tuple(samples)}) for step, samples in self._samples.items()]
 
 
-def _entries(workloads: list[str]) -> Iterator[Entry]:
-    for number in range(_ENTRIES):
+def _entries(workloads: list[str], count: int) -> Iterator[Entry]:
+    for number in range(count):
         seen = f"172.18.18.{240 + number % 2}"
         workload = workloads[number % len(workloads)]
         yield Entry(workload, 1024 + number % 60_000, f"203.0.113.{number // 60_000}", seen, 0x01000000)

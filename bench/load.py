@@ -52,7 +52,7 @@ def _rows(name: str, home: Path, bundle: Path, rounds: int) -> list[Row]:
         session = Session(kernel, Records(home / "run"))
         runs = {"nft -f": lambda: _nft(ruleset), "the applier, all": lambda: _apply(session, opened)}
         results = interleaved(rounds, runs)
-    return [Row(f"{name}, {elements:,} elements: {label}", samples) for label, samples in results.items()]
+    return [Row(f"{name}, {elements:,} elements: {label}", {"s": samples}) for label, samples in results.items()]
 
 
 def _nft(ruleset: Path) -> float:

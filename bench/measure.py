@@ -3,11 +3,11 @@
 import json
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.tables import BenchError, Row, Table, measured
+from bench.tables import BenchError, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +51,6 @@ def measure_egressc(arguments: list[str], statuses: Collection[int] = (0,)) -> M
     return measure([sys.executable, "-c", script, *arguments], statuses)
 
 
-def time_and_memory(title: str, results: Mapping[str, Mapping[str, tuple[Measured, ...]]]) -> Iterator[Table]:
-    """Makes a table of seconds and one of memory.
-
-    Args:
-        title: Of both.
-        results: What each run took, by group and label; the first of a group is what the others are compared with.
-    """
-    for what, unit in (("time", "s"), ("memory", "MiB")):
-        groups = [
-            [
-                Row(f"{group}: {label}", tuple(r.seconds if unit == "s" else r.mebibytes for r in runs), unit)
-                for label, runs in found.items()
-            ]
-            for group, found in results.items()
-        ]
-        yield measured(f"{title}, {what}", groups)
+def time_and_memory(label: str, runs: tuple[Measured, ...]) -> Row:
+    """Makes a row of what the runs of a command took."""
+    return Row(label, {"s": tuple(run.seconds for run in runs), "MiB": tuple(run.mebibytes for run in runs)})

@@ -1,7 +1,6 @@
 """How long `egressc compile --previous` takes where little has changed, and how many files it writes."""
 
 import shutil
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -9,17 +8,19 @@ from pathlib import Path
 
 from bench.clusters import SIZES, grown_cluster, make_cluster
 from bench.measure import measure_egressc
-from bench.tables import Options, Table, interleaved, number, run, spread
+from bench.tables import Options, Row, Table, interleaved, measured, run
 
 
 def tables(options: Options) -> Iterator[Table]:
     """Measures the sizes, each by itself."""
+    groups = []
     for name in options.sizes:
         with tempfile.TemporaryDirectory() as folder:
-            yield _table(Path(folder), name, options.rounds)
+            groups.append(_rows(Path(folder), name, options.rounds))
+    yield measured("egressc compile -o DIR --previous DIR", groups)
 
 
-def _table(home: Path, name: str, rounds: int) -> Table:
+def _rows(home: Path, name: str, rounds: int) -> list[Row]:
     text = make_cluster(SIZES[name])
     (home / "cluster.json").write_text(text, encoding="utf-8")
     (home / "grown.json").write_text(grown_cluster(text), encoding="utf-8")
@@ -38,21 +39,11 @@ def _table(home: Path, name: str, rounds: int) -> Table:
         "nothing changed": again("cluster.json"),
         "one workload more": again("grown.json"),
     }
-    found = interleaved(rounds, runs)
-    medians = {label: statistics.median(seconds for seconds, _ in results) for label, results in found.items()}
-    base = medians["into an empty directory"]
-    rows = tuple(
-        (
-            label,
-            "base" if results is found["into an empty directory"] else number(medians[label] / base),
-            number(medians[label]),
-            spread([seconds for seconds, _ in results]),
-            f"{max(files for _, files in results):,}",
-        )
-        for label, results in found.items()
-    )
-    columns = ("what", "ratio", "median s", "min .. max", "files written")
-    return Table(f"egressc compile -o DIR --previous DIR, {name}", columns, rows)
+    rows = []
+    for label, taken in interleaved(rounds, runs).items():
+        seconds, written = zip(*taken, strict=True)
+        rows.append(Row(f"{name}: {label}", {"s": seconds, "files written": written}))
+    return rows
 
 
 def _compile(bundle: Path, arguments: list[str]) -> tuple[float, int]:
@@ -68,4 +59,4 @@ def _files(bundle: Path) -> dict[Path, tuple[int, int]]:
 
 
 if __name__ == "__main__":
-    sys.exit(run(__doc__, tables))
+    sys.exit(run(__doc__, tables, sizes=("M", "L")))

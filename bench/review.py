@@ -7,15 +7,15 @@ from functools import partial
 from pathlib import Path
 
 from bench.clusters import SIZES, changed_cluster, make_cluster
-from bench.measure import Measured, measure_egressc, time_and_memory
-from bench.tables import Options, Table, interleaved, run
+from bench.measure import measure_egressc, time_and_memory
+from bench.tables import Options, Table, interleaved, measured, run
 
 _DONE = (0, 1)  # that something differs is no failure
 
 
 def tables(options: Options) -> Iterator[Table]:
     """Measures the sizes, each by itself."""
-    results: dict[str, dict[str, tuple[Measured, ...]]] = {}
+    groups = []
     for name in options.sizes:
         text = make_cluster(SIZES[name])
         with tempfile.TemporaryDirectory() as folder:
@@ -24,8 +24,9 @@ def tables(options: Options) -> Iterator[Table]:
                 (home / f"{side}.json").write_text(content, encoding="utf-8")
                 measure_egressc(["compile", str(home / f"{side}.json"), "-o", str(home / side)])
             runs = {label: partial(measure_egressc, command, _DONE) for label, command in _commands(home).items()}
-            results[name] = interleaved(options.rounds, runs)
-    yield from time_and_memory("egressc diff and simulate", results)
+            found = interleaved(options.rounds, runs)
+        groups.append([time_and_memory(f"{name}: {label}", taken) for label, taken in found.items()])
+    yield measured("egressc diff and simulate", groups)
 
 
 def _commands(home: Path) -> dict[str, list[str]]:
@@ -43,4 +44,4 @@ def _commands(home: Path) -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(run(__doc__, tables))
+    sys.exit(run(__doc__, tables, sizes=("S", "M")))

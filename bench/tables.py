@@ -9,12 +9,12 @@ import statistics
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, TypeVar
 
 from bench.clusters import SIZES
 
 _T = TypeVar("_T")
-_COLUMNS: Final = ("what", "ratio", "median", "min .. max", "unit")
 _DIGITS: Final = 3
 
 
@@ -24,16 +24,10 @@ class BenchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was measured, once a round."""
+    """What was measured, once a round, by unit."""
 
     label: str
-    samples: tuple[float, ...]
-    unit: str = "s"
-
-    @property
-    def median(self) -> float:
-        """The middle one of the samples."""
-        return statistics.median(self.samples)
+    samples: Mapping[str, tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +55,16 @@ class Options:
 
 
 def measured(title: str, groups: Iterable[Sequence[Row]], notes: tuple[str, ...] = ()) -> Table:
-    """Makes a table of groups of rows; ratios are to the first row of the group."""
-    rows = []
+    """Makes a table of groups of rows with the same units; ratios are to the first row of the group."""
+    rows: list[tuple[str, ...]] = []
+    units: list[str] = []
     for group in groups:
+        units = list(group[0].samples)
         for row in group:
-            ratio = "base" if row is group[0] else number(row.median / group[0].median)
-            rows.append((row.label, ratio, number(row.median), spread(row.samples), row.unit))
-    return Table(title, _COLUMNS, tuple(rows), notes)
+            cells = (_cells(row.samples[unit], None if row is group[0] else group[0].samples[unit]) for unit in units)
+            rows.append((row.label, *chain.from_iterable(cells)))
+    columns = chain.from_iterable(("ratio", unit, "min .. max") for unit in units)
+    return Table(title, ("what", *columns), tuple(rows), notes)
 
 
 def spread(samples: Sequence[float]) -> str:
@@ -76,9 +73,9 @@ def spread(samples: Sequence[float]) -> str:
 
 
 def number(value: float) -> str:
-    """Returns a number with three significant digits, and all before its point."""
-    if not value:
-        return "0"
+    """Returns a number with three significant digits, and all before its point; a whole one as it is."""
+    if value == int(value):
+        return f"{value:,.0f}"
     after = _DIGITS - 1 - math.floor(math.log10(abs(value)))
     return f"{value:,.{max(after, 0)}f}"
 
@@ -112,16 +109,35 @@ def run(
         The exit status, 1 if what is measured fails.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--sizes", nargs="+", choices=list(SIZES), default=sizes, help="clusters, where some are made")
-    parser.add_argument("--rounds", type=int, default=rounds, help="how often each thing is measured")
+    add_options(parser)
+    parser.set_defaults(sizes=sizes, rounds=rounds)
     given = parser.parse_args()
+    wanted = tuple(name for name in SIZES if name in given.sizes)
     try:
-        for table in make(Options(tuple(given.sizes), given.rounds)):
+        for table in make(Options(wanted, given.rounds)):
             print(f"{table}\n", flush=True)
     except BenchError as fault:
         print(fault, file=sys.stderr)
         return 1
     return 0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that the benchmarks have in common, without defaults."""
+    parser.add_argument("--sizes", nargs="+", choices=list(SIZES), help="of clusters, where some are made")
+    parser.add_argument("--rounds", type=_positive, help="how often each thing is measured")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _cells(samples: tuple[float, ...], base: tuple[float, ...] | None) -> tuple[str, str, str]:
+    median = statistics.median(samples)
+    ratio = "base" if base is None else number(median / statistics.median(base))
+    return ratio, number(median), spread(samples)
 
 
 def _line(cells: Iterable[str], widths: Iterable[int]) -> str:

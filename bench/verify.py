@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from bench.clusters import SIZES, make_cluster
-from bench.measure import Measured, measure_egressc, time_and_memory
-from bench.tables import Options, Table, interleaved, run
+from bench.measure import measure_egressc, time_and_memory
+from bench.tables import Options, Table, interleaved, measured, run
 
 
 def tables(options: Options) -> Iterator[Table]:
     """Measures the sizes, each by itself."""
-    results: dict[str, dict[str, tuple[Measured, ...]]] = {}
+    groups = []
     for name in options.sizes:
         with tempfile.TemporaryDirectory() as folder:
             snapshot, bundle = Path(folder) / "cluster.json", Path(folder) / "bundle"
@@ -23,9 +23,10 @@ def tables(options: Options) -> Iterator[Table]:
                 "verify": ["verify", str(bundle)],
             }
             runs = {label: partial(measure_egressc, command) for label, command in commands.items()}
-            results[name] = interleaved(options.rounds, runs)
-    yield from time_and_memory("egressc verify", results)
+            found = interleaved(options.rounds, runs)
+        groups.append([time_and_memory(f"{name}: {label}", taken) for label, taken in found.items()])
+    yield measured("egressc verify", groups)
 
 
 if __name__ == "__main__":
-    sys.exit(run(__doc__, tables))
+    sys.exit(run(__doc__, tables, sizes=("S", "M")))

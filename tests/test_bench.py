@@ -2,32 +2,71 @@
 
 import subprocess
 import sys
+from subprocess import CompletedProcess
 
+import pytest
 from conftest import ROOT
 
 
-def test_a_small_cluster_is_compiled_and_verified() -> None:
-    command = [sys.executable, "-m", "bench.verify", "S"]
-
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-
-    assert done.returncode == 0, done.stderr
-    assert [line.split()[4] for line in done.stdout.splitlines()[1:]] == ["compile", "verify"]
+def _bench(*arguments: str) -> CompletedProcess[str]:
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
-def test_a_change_of_a_small_cluster_is_reviewed() -> None:
-    command = [sys.executable, "-m", "bench.review", "S"]
+def _rows(printed: str) -> list[str]:
+    """Returns what the rows of tables are about."""
+    lines = [line for line in printed.splitlines() if line.startswith("| ")]
+    labels = [line.split("|")[1].strip() for line in lines]
+    return [label for label in labels if label not in ("what", "from .. to") and label.strip("-")]
 
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("compile", 5),
+        ("verify", 2),
+        ("review", 8),
+        ("start", 4),
+    ],
+)
+def test_a_benchmark_prints_a_row_for_all_that_it_measures(name: str, rows: int) -> None:
+    done = _bench(f"bench.{name}", "--sizes", "S", "--rounds", "1")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("\nS ") == 7
+    assert len(_rows(done.stdout)) == rows
 
 
-def test_the_start_of_the_applier_is_measured() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.start", "1"], capture_output=True, text=True, check=False, cwd=ROOT
-    )
+def test_a_change_of_one_workload_writes_a_few_files_and_no_change_writes_none() -> None:
+    done = _bench("bench.previous", "--sizes", "S", "--rounds", "1")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "egressc-node.pyz apply" in done.stdout
+    written = [int(line.split("|")[6]) for line in done.stdout.splitlines() if line.startswith("| S: ")]
+    assert written[0] > written[2] > written[1] == 0
+
+
+def test_the_frame_names_the_machine_and_then_prints_what_is_named() -> None:
+    done = _bench("bench", "start", "--rounds", "1")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("- ")
+    assert " cores" in done.stdout.splitlines()[0]
+    assert f"Python {sys.version.split()[0]}" in done.stdout.splitlines()[1]
+    assert [line for line in done.stdout.splitlines() if line.startswith("#")] == ["### start"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing"], "no benchmark 'nothing'"),
+        (["start", "--rounds", "0"], "at least 1"),
+        (["start", "--write", "page.md"], "name no benchmarks"),
+        (["--write", "nowhere.md"], "nowhere.md"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_at_once(arguments: list[str], said: str) -> None:
+    done = _bench("bench", *arguments)
+
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
