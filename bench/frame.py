@@ -43,6 +43,7 @@ class Benchmark:
 _ALL: Final = (
     Benchmark("compile", "egressc compile at all sizes, and with half and twice the workloads"),
     Benchmark("previous", "egressc compile --previous where little has changed"),
+    Benchmark("recompile", "one change of a compiled cluster in process, beside compiling everything"),
     Benchmark("peers", "as many address terms to nftables by aerleon and by us"),
     Benchmark("load", "a gateway node's whole part, by the applier and by nft -f alone", network=True),
     Benchmark("apply", "one workload more on a gateway node", network=True, lines=True),

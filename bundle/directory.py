@@ -175,29 +175,28 @@ def open_part(directory: Path, node: str) -> Bundle:
     return _open(directory, node)
 
 
-def _open(directory: Path, node: str | None) -> Bundle:
+def open_account(directory: Path) -> Bundle:
+    """Reads what a bundle tells about the cluster as a whole and checks that; the nodes' files are not looked at.
+
+    Raises:
+        BundleError: As for `open_bundle`, as far as it concerns these files.
+    """
+    return _open(directory, None, account_only=True)
+
+
+def _open(directory: Path, node: str | None, *, account_only: bool = False) -> Bundle:
     home = _home(directory)
     head = _read_head(home, directory)
-    try:
-        manifest = decode(Manifest, head[MANIFEST])
-    except DecodeError as error:
-        raise BundleError(f"{directory / MANIFEST}: {error}") from None
-    if manifest.format_version != FORMAT_VERSION:
-        raise BundleError(
-            f"{directory / MANIFEST}: format version {manifest.format_version} is not {FORMAT_VERSION}; "
-            "use the egressc that wrote the bundle, or compile it again"
-        )
-    expected = set(ACCOUNT_FILES)
-    expected.update(node_path(name, file) for name in manifest.nodes for file in NODE_FILES)
-    if expected != set(manifest.files):
-        odd = min(expected ^ set(manifest.files))
-        raise BundleError(f"{directory / MANIFEST}: the list of files does not fit the list of nodes: {odd[:300]}")
+    manifest = _read_manifest(directory, head[MANIFEST])
     if node is not None:
         _require_node(directory, manifest, node)
         expected = {node_path(node, file) for file in NODE_FILES}
-    present = {path for path in list_files(directory) if not path.startswith(".")}
-    if surplus := present - expected - set(HEAD_FILES):
-        raise BundleError(f"{directory / min(surplus)}: not a file of this bundle")
+    else:
+        expected = set(ACCOUNT_FILES) if account_only else set(manifest.files)
+    if not account_only:
+        present = {path for path in list_files(directory) if not path.startswith(".")}
+        if surplus := present - expected - set(HEAD_FILES):
+            raise BundleError(f"{directory / min(surplus)}: not a file of this bundle")
     files = {}
     for path, digest in manifest.files.items():
         if path not in expected:
@@ -209,6 +208,24 @@ def _open(directory: Path, node: str | None) -> Bundle:
         if hashlib.sha256(files[path]).hexdigest() != digest:
             raise BundleError(f"{directory / path}: was altered: its SHA-256 is not the manifest's")
     return Bundle(directory, manifest, files, head)
+
+
+def _read_manifest(directory: Path, text: bytes) -> Manifest:
+    try:
+        manifest = decode(Manifest, text)
+    except DecodeError as error:
+        raise BundleError(f"{directory / MANIFEST}: {error}") from None
+    if manifest.format_version != FORMAT_VERSION:
+        raise BundleError(
+            f"{directory / MANIFEST}: format version {manifest.format_version} is not {FORMAT_VERSION}; "
+            "use the egressc that wrote the bundle, or compile it again"
+        )
+    listed = set(ACCOUNT_FILES)
+    listed.update(node_path(name, file) for name in manifest.nodes for file in NODE_FILES)
+    if listed != set(manifest.files):
+        odd = min(listed ^ set(manifest.files))
+        raise BundleError(f"{directory / MANIFEST}: the list of files does not fit the list of nodes: {odd[:300]}")
+    return manifest
 
 
 def _require_node(directory: Path, manifest: Manifest, name: str) -> None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from bundle.directory import GATEWAYS, open_bundle
+from bundle.directory import GATEWAYS, open_account, open_bundle
 from bundle.model import Gateways
 from compiler import report
 from compiler.console import Console
@@ -174,7 +174,7 @@ def _earlier(arguments: argparse.Namespace, output: Path | None, console: Consol
             raise _UsageError(f"{previous}: there is no earlier bundle; for the first compile, leave --previous out")
         console.note(f"no earlier bundle in {previous}: every master is new")
         return Earlier({}, rebalance=arguments.rebalance)
-    return Earlier(masters(open_bundle(previous).decode(Gateways, GATEWAYS)), rebalance=arguments.rebalance)
+    return Earlier(masters(open_account(previous).decode(Gateways, GATEWAYS)), rebalance=arguments.rebalance)
 
 
 def _useless(arguments: argparse.Namespace, reading: Reading) -> bool:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from bundle.directory import GATEWAYS, open_bundle
+from bundle.directory import GATEWAYS, open_account
 from bundle.model import Gateways
 from bundle.text import json_text
 from compiler import report
@@ -78,7 +78,7 @@ def _look(arguments: argparse.Namespace, scenario: Scenario, console: Console) -
     """
     earlier = NOTHING_EARLIER
     if arguments.previous is not None:
-        earlier = Earlier(masters(open_bundle(arguments.previous).decode(Gateways, GATEWAYS)))
+        earlier = Earlier(masters(open_account(arguments.previous).decode(Gateways, GATEWAYS)))
     names = [*arguments.inputs, *([arguments.config] if arguments.config else [])]
     with console.working() as progress:
         reading = read_cluster(names, progress=progress)
