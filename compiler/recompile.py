@@ -34,9 +34,11 @@ from compiler.ranges import never_redirected
 from compiler.resolve import Resolved, replaced, resolve_by
 from compiler.suitability import Judge, Suitability, serving
 from compiler.tables import RoutingTable, Tables
-from compiler.validate import validate
+from compiler.snapshot import Snapshot, read_snapshot
+from compiler.validate import assemble, read_config
 
 _WORKLOADS: Final = frozenset({"Pod", "VirtualMachine"})
+_OURS: Final = frozenset({"EgressGateway", "EgressGatewayPolicy"})
 _QUICK: Final = _WORKLOADS | {"Node"}
 _OF_WORKLOADS: Final = _WORKLOADS | {"EgressCompilerConfig"}
 """Kinds that the population is read from; the configuration says which pods are agents."""
@@ -69,6 +71,7 @@ class Change:
 class _State:
     """What there is between two changes; what may grow in it only remembers what it was asked."""
 
+    snapshot: Snapshot
     matching: Matching
     tables: Tables
     suitability: Mapping[str, Mapping[str, Suitability]]
@@ -188,8 +191,11 @@ class Recompiler:
         findings = Findings()
         loaded = together({key: item for key, item in objects.items() if item is not None}, 0, findings)
         refuse(findings.done())
-        before, after = self._state.plans, _compile(loaded, Earlier(self._state.ground.masters))
-        if not {key[0] for key in changes}.isdisjoint(_OF_WORKLOADS):
+        kinds = {key[0] for key in changes}
+        before = self._state.plans
+        known = self._state if kinds <= _OURS else None
+        after = _compile(loaded, Earlier(self._state.ground.masters), known)
+        if not kinds.isdisjoint(_OF_WORKLOADS):
             self._population = _populate(loaded.objects, after)
         self._state = after
         self._note(changes)
@@ -219,19 +225,30 @@ def _populate(objects: Iterable[Object], state: _State) -> Population:
     return Population((item for item in objects if item.kind in _WORKLOADS), state.ground.cluster.config)
 
 
-def _compile(loaded: Loaded, earlier: Earlier) -> _State:
+def _compile(loaded: Loaded, earlier: Earlier, known: _State | None = None) -> _State:
     """Compiles all objects.
+
+    Args:
+        loaded: The objects.
+        earlier: Who was master before.
+        known: A state of before, where nothing but gateways and policies is different since.
 
     Raises:
         RefusedError: There are errors.
     """
-    cluster, findings = validate(loaded)
-    refuse((*findings, *nothing_to_do(loaded, "-")))
+    findings = Findings()
+    if known is None:
+        config = read_config(loaded, findings)
+        snapshot = read_snapshot(loaded, config, findings)
+    else:
+        config, snapshot = known.ground.cluster.config, known.snapshot
+    cluster, faults = assemble(loaded, config, snapshot, findings)
+    refuse((*faults, *nothing_to_do(loaded, "-")))
     matching, tables = Matching(cluster.policies, cluster.namespaces, cluster.workloads), Tables()
     resolved = resolve_by(cluster, matching, tables)
     elected = elect(cluster.gateways, resolved.suitability, cluster.config.election, earlier)
     ground = lay(cluster, resolved, elected.elections)
-    state = _State(matching, tables, resolved.suitability, ground, Blocks(), {})
+    state = _State(snapshot, matching, tables, resolved.suitability, ground, Blocks(), {})
     return replace(state, plans=_plan(state, cluster.nodes))
 
 
@@ -267,12 +284,14 @@ def _moved(
 ) -> tuple[_State, set[str]]:
     """Returns the state after a change, its plans still as they were, and the nodes whose plans may be others."""
     ground, before = state.ground, state.ground.cluster
-    cluster = replace(
-        before,
+    snapshot = replace(
+        state.snapshot,
         workloads=replaced(before.workloads, turnover.gone, turnover.come),
         nodes={**before.nodes, **nodes},
         agents=before.agents if agents is None else agents,
     )
+    cluster = replace(before, workloads=snapshot.workloads, nodes=snapshot.nodes, agents=snapshot.agents)
+    state = replace(state, snapshot=snapshot)
     ground, touched = with_workloads(ground, cluster, state.tabled(turnover.gone), state.tabled(turnover.come))
     changed = {*nodes}
     if agents is not None:

@@ -59,10 +59,26 @@ def validate(loaded: Loaded) -> tuple[Cluster, tuple[Diagnostic, ...]]:
         The cluster, whose values are whole where no finding is an error; and the findings.
     """
     findings = Findings()
-    config = _config(loaded, findings)
+    config = read_config(loaded, findings)
+    return assemble(loaded, config, read_snapshot(loaded, config, findings), findings)
+
+
+def assemble(
+    loaded: Loaded, config: Config, snapshot: Snapshot, findings: Findings
+) -> tuple[Cluster, tuple[Diagnostic, ...]]:
+    """Reads gateways and policies, and puts a cluster together from what else is read already.
+
+    Args:
+        loaded: All objects.
+        config: The knobs.
+        snapshot: What there is of Kubernetes' own kinds.
+        findings: Those made so far.
+
+    Returns:
+        As for `validate`.
+    """
     gateways = _each(loaded, "EgressGateway", egress.EgressGateway, _gateway, findings)
     policies = _each(loaded, "EgressGatewayPolicy", egress.EgressGatewayPolicy, _policy, findings)
-    snapshot = read_snapshot(loaded, config, findings)
     _check_references(loaded, gateways, policies, findings)
     _check_virtual_ips(gateways, snapshot, findings)
     bound = (item for item in loaded.left_out if item.kind == "EgressGateway")
@@ -236,7 +252,8 @@ def _check_label(key: str, value: str, place: Place, findings: Findings) -> None
     findings.check(place, check_label_value, value)
 
 
-def _config(loaded: Loaded, findings: Findings) -> Config:
+def read_config(loaded: Loaded, findings: Findings) -> Config:
+    """Reads the configuration; the defaults where there is none."""
     items = loaded.of("EgressCompilerConfig")
     default = Config(mark_mask=names.MARK_MASK, rule_priority=names.RULE_PRIORITY, table_base=names.TABLE_BASE)
     for item in items[1:]:
