@@ -32,9 +32,9 @@ from compiler.plan import plan_node
 from compiler.population import Population, Turnover
 from compiler.ranges import never_redirected
 from compiler.resolve import Resolved, replaced, resolve_by
+from compiler.snapshot import Snapshot, read_snapshot
 from compiler.suitability import Judge, Suitability, serving
 from compiler.tables import RoutingTable, Tables
-from compiler.snapshot import Snapshot, read_snapshot
 from compiler.validate import assemble, read_config
 
 _WORKLOADS: Final = frozenset({"Pod", "VirtualMachine"})

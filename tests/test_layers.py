@@ -92,7 +92,7 @@ COMPILER = {
     "verdicts": "",
     "residents": "model nodeplan ranges resolve tables",
     "ground": "elect links model naming nodeplan peers ranges residents resolve strays suitability tables",
-    "blocks": "intervals model nodeplan residents resolve tables verdicts",
+    "blocks": "intervals model naming nodeplan residents resolve tables verdicts",
     "plan": "blocks diagnostics elect findings ground model naming nodeplan peers ranges residents resolve routes "
     "suitability verdicts",
     "render": "model nodeplan resources",
