@@ -11,7 +11,7 @@ from typing import Final
 
 from bundle.ruleset import format_classid
 from compiler.intervals import merge
-from compiler.model import Address, Family
+from compiler.model import Address, Family, Workload
 from compiler.naming import chain_name
 from compiler.nodeplan import LocalClass, NextHop, RemoteClass, RemoteSources, Routes
 from compiler.residents import chain_of
@@ -22,8 +22,9 @@ from compiler.verdicts import BYPASS, DROP_CONTESTED, DROP_STRAY
 Verdicts = Mapping[Family, Mapping[str, str]]
 """What becomes of a packet of a family that a policy sends to a gateway, in nft's words."""
 
-_Key = tuple[RoutingTable, tuple[Family, ...], tuple[str, ...]]
-"""A table, the families of the workloads, and the verdict for each gateway that takes any packet of each."""
+_Key = tuple[RoutingTable, int, tuple[Family, ...], tuple[str, ...]]
+"""A table, the number of its class, the families of the workloads, and the verdict for each gateway that takes any
+packet of each."""
 
 
 class _Contested(dict[str, str]):
@@ -40,6 +41,7 @@ CONTESTED: Final = {family: _Contested() for family in Family}
 class _Remote:
     """What is known of a class as long as its workloads are these."""
 
+    workloads: tuple[Workload, ...]
     families: tuple[Family, ...]
     sources: RemoteSources
 
@@ -72,9 +74,9 @@ class Blocks:
             verdicts: What becomes of their packets there.
         """
         families = item.families
-        key = _key(item.table, families, CONTESTED if item.contested else verdicts)
+        key = _key(item.table, number, families, CONTESTED if item.contested else verdicts)
         if key not in self._local:
-            routes = _routes(item.table, families, f"0x{number:08x}", key[2], BYPASS)
+            routes = _routes(item.table, families, f"0x{number:08x}", key[-1], BYPASS)
             self._local[key] = LocalClass(chain_of(number), number, _members(item), routes)
         return self._local[key]
 
@@ -89,22 +91,29 @@ class Blocks:
         """
         if less is None:
             known = self._remote.get(item.table)
-            if known is None or known.sources.workloads is not item.workloads:
-                known = self._remote[item.table] = _Remote(item.families, RemoteSources(number, item.workloads))
+            if known is None or known.workloads is not item.workloads or known.sources.class_id != number:
+                known = self._remote[item.table] = _known(item, number)
         else:
-            others = replace(item, workloads=tuple(w for w in item.workloads if w.node != less))
-            known = _Remote(others.families, RemoteSources(number, others.workloads))
-        if not known.sources.workloads:
+            known = _known(replace(item, workloads=tuple(w for w in item.workloads if w.node != less)), number)
+        if not known.workloads:
             return None
-        key = _key(item.table, known.families, verdicts)
+        key = _key(item.table, number, known.families, verdicts)
         if key not in self._routes:
-            self._routes[key] = _routes(item.table, known.families, format_classid(number), key[2], DROP_STRAY)
+            self._routes[key] = _routes(item.table, known.families, format_classid(number), key[-1], DROP_STRAY)
         return RemoteClass(number, _members(item), known.sources, self._routes[key])
 
 
-def _key(table: RoutingTable, families: tuple[Family, ...], verdicts: Verdicts) -> _Key:
+def _known(item: WorkloadClass, number: int) -> _Remote:
+    addresses = {
+        family: tuple([workload.texts[family] for workload in item.workloads if family in workload.texts])
+        for family in item.families
+    }
+    return _Remote(item.workloads, item.families, RemoteSources(number, addresses))
+
+
+def _key(table: RoutingTable, number: int, families: tuple[Family, ...], verdicts: Verdicts) -> _Key:
     told = tuple([verdicts[family][gateway] for family in families for gateway in table.taking[family]])
-    return (table, families, told)
+    return (table, number, families, told)
 
 
 def _routes(

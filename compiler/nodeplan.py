@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 
 from bundle.model import Addresses, Routing
 from bundle.ruleset import format_classid, format_range
-from compiler.model import Address, Family, Network, Workload
+from compiler.model import Address, Family, Network
 
 Elements = Mapping[Family, tuple[str, ...]]
 """Elements of a set or map for each address family, in nft's words."""
@@ -78,18 +78,18 @@ class LocalClass:
 
 @dataclass(frozen=True)
 class RemoteSources:
-    """The addresses of other nodes' workloads of one class, in the order of the workloads."""
+    """The addresses of other nodes' workloads of one class as text, in the order of the workloads."""
 
     class_id: int
-    workloads: tuple[Workload, ...]
+    addresses: Mapping[Family, tuple[str, ...]]
 
     @cached_property
     def elements(self) -> Elements:
         """The elements of the map of remote workloads."""
         number = format_classid(self.class_id)
         return {
-            family: tuple(f"{item.texts[family]} : {number}" for item in self.workloads if family in item.texts)
-            for family in Family
+            family: tuple(f"{address} : {number}" for address in addresses)
+            for family, addresses in self.addresses.items()
         }
 
 

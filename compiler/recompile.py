@@ -302,7 +302,7 @@ def _moved(
     elections = _elect_again(cluster, {**state.suitability, **suitability}, suitability, ground)
     ground, further = with_elections(ground, cluster, suitability, elections)
     after = replace(state, ground=ground, suitability={**state.suitability, **suitability})
-    return after, touched | further | changed
+    return after, touched | further
 
 
 def _judge_again(

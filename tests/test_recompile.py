@@ -1,18 +1,21 @@
 """Changes one by one give what a compile of everything gives, byte for byte."""
 
 import copy
+import hashlib
+import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import pytest
-from builders import Obj, patched
+from builders import Obj, cluster, gateway, member, patched, pod, policy
 from clusters import clusters
 from edits import NODE_CHANGES, pairs
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
+import compiler.naming
 from bundle.directory import NODE_FILES, node_path
 from compiler.diagnostics import has_errors
 from compiler.elect import NOTHING_EARLIER, Earlier
@@ -171,3 +174,86 @@ def test_moves_of_workloads_and_states_of_nodes_give_what_compile_gives(steps: l
 
     for objects in steps[1:]:
         both.become(objects)
+
+
+@FEW
+@given(steps=moves())
+def test_classes_that_want_one_number_get_those_that_compile_gives(steps: list[list[Obj]]) -> None:
+    def few(key: tuple[str, ...]) -> Iterator[int]:
+        first = int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:4]) % 5
+        return (0x10001 + (first + more) % 1000 for more in itertools.count())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiler.naming, "_choices", few)
+        if compiled(steps[0])[0] is None:
+            return
+        both = Both(steps[0])
+        for objects in steps[1:]:
+            both.become(objects)
+
+
+BACKENDS: Final = policy(selectors=[{"podSelector": {"matchLabels": {"app": "backend"}}}])
+NODES: Final = cluster(*member("worker-2", labels={}), gateway(), BACKENDS)
+
+
+def test_a_workload_more_concerns_its_node_and_the_nodes_of_its_gateway() -> None:
+    both = Both(NODES)
+
+    more = both.become([*NODES, pod("another", "worker-2", labels={"app": "backend"})])
+
+    assert sorted(more.plans) == ["egress-1", "egress-2", "worker-2"]
+
+
+def test_a_workload_that_nothing_selects_concerns_nobody() -> None:
+    both = Both(NODES)
+
+    assert both.become([*NODES, pod("another", "worker-2")]).plans == {}
+
+
+def test_an_unready_master_concerns_the_nodes_of_its_gateway_and_those_that_send_to_it() -> None:
+    both = Both(NODES)
+    master = both.masters["egress-gw"]
+    lost = [patched(item, "status.conditions", []) if item["metadata"]["name"] == master else item for item in NODES]
+
+    assert sorted(both.become(lost).plans) == ["egress-1", "egress-2", "worker-1"]
+
+
+def test_an_agent_that_is_gone_takes_its_node_out() -> None:
+    both = Both(NODES)
+
+    change = both.become([item for item in NODES if item["metadata"]["name"] != "agent-egress-1"])
+
+    assert "egress-1" in change.plans
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (pod("another", "worker-2", ips=["10.111.12.x"]), "EG206"),
+        (pod("another", "worker-2", ips=["10.111.11.5"]), "EG304"),
+        (patched(pod("another", "worker-2"), "spec.nodeName", 5), "EG202"),
+        (policy("another", "nowhere"), "EG301"),
+        ({"kind": "Pod"}, "EG105"),
+    ],
+    ids=["address", "contested", "shape", "gateway", "no object"],
+)
+def test_a_change_with_an_error_is_refused_and_changes_nothing(wrong: Obj, code: str) -> None:
+    both = Both(NODES)
+
+    change = both.recompiler.change([json.dumps(wrong).encode()])
+
+    assert [finding.code for finding in change.refused] == [code]
+    assert change.files == {}
+    assert both.recompiler.bundle().files == both.files
+    assert sorted(both.become([*NODES, pod("another", "worker-2", labels={"app": "backend"})]).plans)
+
+
+def test_the_same_again_and_what_was_not_there_change_nothing() -> None:
+    both = Both(NODES)
+
+    assert both.recompiler.change([text(NODES)], [("Pod", "default", "nobody")]) == Change((), {})
+
+
+def test_inputs_with_an_error_are_refused_at_once() -> None:
+    with pytest.raises(RefusedError, match="there is no EgressGateway nowhere"):
+        Recompiler({"all": text([*NODES, policy("another", "nowhere")])})
