@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT
 
 
@@ -31,3 +32,17 @@ def test_the_start_of_the_applier_is_measured() -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "egressc-node.pyz apply" in done.stdout
+
+
+@pytest.mark.kernel
+def test_small_changes_of_a_small_gateway_are_measured() -> None:
+    script = (
+        "from bench.apply import Size, measure_applies; size = Size(20, 3); "
+        "print(*measure_applies([size], 1)[size], sep=';')"
+    )
+    command = ["unshare", "-n", sys.executable, "-c", script]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {"nft -f", "load all", "one more, in nft", "one less"} <= set(done.stdout.strip().split(";"))
