@@ -3,16 +3,14 @@
 Everything happens in a network namespace of its own: run it as root, `unshare -n python -m bench.apply`.
 """
 
-import argparse
 import contextlib
 import json
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import IPv4Address
@@ -22,6 +20,7 @@ from typing import Final, cast
 from applier.kernel import Kernel, LinuxKernel
 from applier.record import Records
 from applier.session import Session
+from bench.tables import Options, Row, Table, measured, run
 from bundle.directory import MANIFEST, RULESET, Bundle, node_path, open_bundle
 from bundle.ruleset import format_classid
 
@@ -170,24 +169,14 @@ def _class(number: int) -> str:
     return format_classid((number + 1) << 16 | 1)
 
 
-def main() -> int:
-    """Prints a table for all sizes; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    for size, seconds in measure_applies(SIZES, arguments.rounds).items():
-        print(f"\n{size}\n{'':18} {'of load all':>11} {'median':>9}   min .. max, seconds")
-        for line in _lines(seconds):
-            print(line)
-    return 0
-
-
-def _lines(seconds: Mapping[str, Sequence[float]]) -> Iterator[str]:
-    whole = statistics.median(seconds[LOAD])
-    for name, found in seconds.items():
-        median = statistics.median(found)
-        yield f"{name:18} {median / whole:11.5f} {median:9.5f}   {min(found):.5f} .. {max(found):.5f}"
+def tables(options: Options) -> Iterator[Table]:
+    """Measures all sizes; each thing beside the load of all."""
+    groups = []
+    for size, found in measure_applies(SIZES, options.rounds).items():
+        order = [LOAD, *(name for name in found if name != LOAD)]
+        groups.append([Row(f"{size}: {name}", {"s": found[name]}) for name in order])
+    yield measured("small changes of a gateway node", groups)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__, tables, rounds=5))

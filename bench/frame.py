@@ -46,7 +46,7 @@ _ALL: Final = (
     Benchmark("recompile", "one change of a compiled cluster in process, beside compiling everything"),
     Benchmark("peers", "as many address terms to nftables by aerleon and by us"),
     Benchmark("load", "a gateway node's whole part, by the applier and by nft -f alone", network=True),
-    Benchmark("apply", "one workload more on a gateway node", network=True, lines=True),
+    Benchmark("apply", "one workload more on a gateway node", network=True),
     Benchmark("verify", "egressc verify beside compile"),
     Benchmark("review", "egressc diff and simulate beside compile"),
     Benchmark("start", "the start of the applier, and its size"),

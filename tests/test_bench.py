@@ -70,3 +70,17 @@ def test_what_cannot_be_measured_is_refused_at_once(arguments: list[str], said: 
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not done.stdout
+
+
+@pytest.mark.kernel
+def test_small_changes_of_a_small_gateway_are_measured() -> None:
+    script = (
+        "from bench.apply import Size, measure_applies; size = Size(20, 3); "
+        "print(*measure_applies([size], 1)[size], sep=';')"
+    )
+    command = ["unshare", "-n", sys.executable, "-c", script]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {"nft -f", "load all", "one more, in nft", "one less"} <= set(done.stdout.strip().split(";"))
