@@ -26,6 +26,7 @@ ROUTER: Final = OUTSIDE_RANGE[-2]
 _GATEWAYS_OF_A_NODE = 10
 _LARGEST_SELECTION = 4  # policies of one workload
 _CIDRS = 3  # of one policy
+_OUTSIDE = IPv4Network("32.0.0.0/3")  # of which the destinations are parts
 
 Obj = dict[str, Any]
 
@@ -52,11 +53,11 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Addresses of packets that a policy decides, and the policy; the flow's ports are the generator's."""
+    """Addresses of packets, and the gateway node to which policies send them; ports are the generator's."""
 
     source: IPv4Address
     destination: IPv4Address
-    policy: int
+    gateway_node: int | None
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Mix:
     @cached_property
     def selecting(self) -> dict[int, tuple[Policy, ...]]:
         """The policies of each app."""
-        found: dict[int, list[Policy]] = {}
+        found: dict[int, list[Policy]] = {workload.app: [] for workload in self.workloads}
         for policy in self.policies:
             for app in policy.apps:
                 found.setdefault(app, []).append(policy)
@@ -96,25 +97,34 @@ class Mix:
         return [workload for workload in self.workloads if workload.node == 0]
 
     def served(self) -> list[Workload]:
-        """Returns the workloads whose policies name gateways of the measured gateway node."""
-        return [workload for workload in self.workloads if self.selecting[workload.app][0].gateway_node == 0]
+        """Returns the workloads whose policies name gateways of the measured gateway node, all if there is no policy."""
+        return [
+            workload
+            for workload in self.workloads
+            if all(policy.gateway_node == 0 for policy in self.selecting[workload.app])
+        ]
 
     def flows(self, workloads: list[Workload], count: int, seed: int = 0) -> list[Flow]:
-        """Draws flows: each workload, each of its policies and each range of these as often as any other."""
+        """Draws flows: each workload, each of its policies and each range of these as often as any other.
+
+        So are the positions in rules that are walked in the policies' order.
+        """
         choose = random.Random(seed)  # noqa: S311  # a sample, not a secret
         flows = []
+        order = choose.sample(workloads, len(workloads))
         for number in range(count):
-            workload = workloads[number % len(workloads)]
-            policy = choose.choice(self.selecting[workload.app])
-            network = choose.choice(policy.destinations)
-            flows.append(Flow(workload.address, network[choose.randrange(network.num_addresses)], policy.number))
+            workload = order[number % len(order)]
+            policies = self.selecting[workload.app]
+            network = choose.choice(choose.choice(policies).destinations) if policies else _OUTSIDE
+            destination = network[choose.randrange(network.num_addresses)]
+            flows.append(Flow(workload.address, destination, policies[0].gateway_node if policies else None))
         choose.shuffle(flows)
         return flows
 
     def snapshot(self) -> str:
         """Returns the cluster, its gateways and policies as a `kind: List`."""
         items = [item for number in range(NODES) for item in _node(number, self.gateway_nodes)]
-        nodes = {policy.gateway: policy.gateway_node for policy in self.policies}
+        nodes = {policy.gateway: policy.gateway_node for policy in self.policies} or {"gateway-0-0": 0}
         items += [_gateway(name, node) for name, node in sorted(nodes.items())]
         items += [_policy(policy) for policy in self.policies]
         items += [_pod(number, workload) for number, workload in enumerate(self.workloads)]
@@ -160,9 +170,9 @@ def _few(numbers: range, choose: random.Random) -> list[int]:
 
 def _workloads(apps: int, concentrated: bool, choose: random.Random) -> list[Workload]:
     if concentrated:
-        return [Workload(_pod_address(0, index), 0, index) for index in range(apps)]
-    shuffled = choose.sample(range(apps), apps)
-    here = [shuffled[index % apps] for index in range(ON_ONE_NODE)]
+        return [Workload(_pod_address(0, index), 0, index) for index in range(max(apps, 1))]
+    shuffled = choose.sample(range(apps), apps) or [0]
+    here = [shuffled[index % len(shuffled)] for index in range(ON_ONE_NODE)]
     placed = [(0, app) for app in here]
     elsewhere = sorted(set(range(apps)) - set(here))
     first = 1 + NODES // 2  # behind all gateway nodes
@@ -202,9 +212,10 @@ def _pod_address(node: int, index: int) -> IPv4Address:
 
 
 def _cidr(choose: random.Random) -> IPv4Network:
-    """Returns a range of 32.0.0.0/3, from a few addresses to a large provider's; many overlap."""
+    """Returns a part of the outside, from a few addresses to a large provider's; many overlap."""
     length = choose.randrange(10, 29)
-    return IPv4Network(((32 << 24 | choose.randrange(1 << 29)) >> 32 - length << 32 - length, length))
+    address = int(_OUTSIDE[choose.randrange(_OUTSIDE.num_addresses)])
+    return IPv4Network((address >> 32 - length << 32 - length, length))
 
 
 def _meta(name: str, **more: object) -> Obj:

@@ -7,14 +7,13 @@ next one is sent: nothing waits in a queue, and nothing is lost in one.
 import ctypes
 import itertools
 import os
+import resource
 import socket
 import struct
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Final
 
 _SOL_PACKET = 263
 _PACKET_QDISC_BYPASS = 20
@@ -23,12 +22,17 @@ _ETH_P_IP = 0x0800
 
 _SLOT = 64  # bytes; a frame has 60, as short as Ethernet allows
 _FRAME = 60
-_SOURCE_PORT = 34  # offset in the frame
+_DESTINATION_OFFSET = 36  # of the destination port in the frame
 _FIRST_PORT = 1024
 _LAST_PORT = 65535
-_DESTINATION_PORT = 53
+_DNS = 53
 _BATCH = 64
-_PATIENCE = 10.0
+_PATIENCE = 10.0  # seconds for one packet
+_SLICES = 50
+_SLICE = 0.002  # seconds, of which most pass without another program in between
+
+Clock = Callable[[], float]
+"""Gives seconds from any start."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -56,17 +60,6 @@ class _Message(ctypes.Structure):  # struct mmsghdr
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What was sent, and the processor time that it and all that came of it took.
-
-    Without receive packet steering, a virtual link hands a packet over on the sender's core and in the sender's time.
-    """
-
-    packets: int
-    seconds: float
-
-
 def frame(hardware: bytes, source: IPv4Address, destination: IPv4Address, port: int) -> bytes:
     """Returns a UDP packet of 60 bytes as it is on the wire, without a UDP checksum, so that ports may change.
 
@@ -82,7 +75,7 @@ def frame(hardware: bytes, source: IPv4Address, destination: IPv4Address, port: 
     total = (total & 0xFFFF) + (total >> 16)
     checksum = ~(total + (total >> 16)) & 0xFFFF
     head = head[:10] + struct.pack("!H", checksum) + head[12:]
-    udp = struct.pack("!HHHH", port, _DESTINATION_PORT, size - 20, 0)
+    udp = struct.pack("!HHHH", port, _DNS, size - 20, 0)
     return (hardware + struct.pack("!H", _ETH_P_IP) + head + udp).ljust(_FRAME, b"\0")
 
 
@@ -94,7 +87,13 @@ def reply(packet: bytes) -> bytes:
 
 
 class Sender:
-    """Sends frames again and again on a device of the network namespace in which it was made."""
+    """Sends frames again and again on a device of the network namespace in which it was made.
+
+    Attributes:
+        sent: Packets so far.
+    """
+
+    sent = 0
 
     def __init__(self, device: str, frames: Sequence[bytes]) -> None:
         self._socket = packet_socket(device)
@@ -108,24 +107,28 @@ class Sender:
             message.iovec, message.iovec_length = ctypes.addressof(iovec), 1
         self._port = itertools.cycle(range(_FIRST_PORT, _LAST_PORT + 1))
 
-    def measure(self, seconds: float, *, new: bool = False) -> Sent:
-        """Sends for about this long.
+    def measure(self, seconds: float, clock: Clock, *, new: bool = False) -> float:
+        """Sends for about this long; returns how long it took with all that came of it.
 
         Args:
-            seconds: Of processor time, passed by one batch at most.
+            seconds: Passed by one batch at most.
+            clock: By which the seconds are told.
             new: Whether each packet opens a connection; otherwise it belongs to one of as many as there are frames.
 
         Raises:
             OSError: The device takes none.
         """
-        packets, start = 0, time.thread_time()
+        if new:
+            self._next = 0
+            self._renew()
+        start = clock()
         while True:
-            packets += self._send()
+            self.sent += self._send()
             if new and self._next == 0:
                 self._renew()
-            took = time.thread_time() - start
+            took = clock() - start
             if took >= seconds:
-                return Sent(packets, took)
+                return took
 
     def _send(self) -> int:
         count = min(_BATCH, self._count - self._next)
@@ -137,10 +140,31 @@ class Sender:
         return sent
 
     def _renew(self) -> None:
-        """Gives all frames another source port: every flow is new then."""
+        """Gives all frames another destination port: every flow is new then."""
         high, low = divmod(next(self._port), 256)
-        self._buffer[_SOURCE_PORT::_SLOT] = bytes((high,)) * self._count
-        self._buffer[_SOURCE_PORT + 1 :: _SLOT] = bytes((low,)) * self._count
+        self._buffer[_DESTINATION_OFFSET::_SLOT] = bytes((high,)) * self._count
+        self._buffer[_DESTINATION_OFFSET + 1 :: _SLOT] = bytes((low,)) * self._count
+
+
+def find_clock(sender: Sender) -> Clock:
+    """Returns the clock by which the work of forwarding is told best.
+
+    A virtual link hands a packet over on the sender's core, and most kernels count the time of that as the sender's
+    processor time, in which other programs' work has no part. A kernel with `IRQ_TIME_ACCOUNTING` does not, as a slice
+    shows in which nothing else ran: then it is the time on the wall.
+    """
+    for _ in range(_SLICES):
+        switches, wall, own = _switches(), time.perf_counter(), time.thread_time()
+        sender.measure(_SLICE, time.perf_counter)
+        wall, own = time.perf_counter() - wall, time.thread_time() - own
+        if _switches() == switches and own < wall / 2:
+            return time.perf_counter
+    return time.thread_time
+
+
+def _switches() -> int:
+    usage = resource.getrusage(resource.RUSAGE_THREAD)
+    return usage.ru_nvcsw + usage.ru_nivcsw
 
 
 class Meter:
@@ -165,7 +189,7 @@ def packet_socket(device: str, protocol: int = 0) -> socket.socket:
     return opened
 
 
-def establish(sender: socket.socket, far: socket.socket, frames: Iterable[bytes]) -> list[bytes]:
+def establish(near: socket.socket, far: socket.socket, frames: Iterable[bytes]) -> list[bytes]:
     """Sends each frame once, answers it from the far end and returns the packets as they arrived there.
 
     Raises:
@@ -174,34 +198,46 @@ def establish(sender: socket.socket, far: socket.socket, frames: Iterable[bytes]
     far.settimeout(_PATIENCE)
     arrived = []
     for item in frames:
-        sender.send(item)
+        near.send(item)
         try:
             packet = far.recv(2048)
         except TimeoutError:
-            addresses = f"{IPv4Address(item[26:30])} to {IPv4Address(item[30:34])}"
-            raise LostPacketError(f"the packet from {addresses} did not arrive") from None
+            raise _lost(item) from None
         far.send(reply(packet))
         arrived.append(packet)
     return arrived
 
 
-def measure_latency(sender: socket.socket, far: socket.socket, frames: Iterable[bytes], pause: float) -> list[float]:
-    """Sends one frame at a time and returns the microseconds that each took.
+def measure_round_trips(
+    near: socket.socket, far: socket.socket, frames: Iterable[bytes], pause: float
+) -> list[float]:
+    """Sends one frame at a time and its answer back; returns the microseconds that both were under way.
 
-    The time is from just before the system call to the kernel's own time stamp at the far end.
+    That is from just before the system call to the kernel's own time stamp at the other end, there and back: the time
+    of the program that answers is not in it.
     """
-    far.settimeout(_PATIENCE)
-    far.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    for end in (near, far):
+        end.settimeout(_PATIENCE)
+        end.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     took = []
     for item in frames:
         time.sleep(pause)
-        start = time.time_ns()
-        sender.send(item)
-        _, ancillary, _, _ = far.recvmsg(2048, 64)
-        seconds, nanoseconds = struct.unpack("=qq", ancillary[0][2])
-        took.append((seconds * 1_000_000_000 + nanoseconds - start) / 1000)
+        there, packet = _way(near, far, item)
+        back, _ = _way(far, near, reply(packet))
+        took.append((there + back) / 1000)
     return took
 
 
-BYTES: Final = _FRAME + 4
-"""Of a packet on a real wire, with the checksum of its frame."""
+def _way(sender: socket.socket, receiver: socket.socket, packet: bytes) -> tuple[int, bytes]:
+    start = time.time_ns()
+    sender.send(packet)
+    try:
+        arrived, ancillary, _, _ = receiver.recvmsg(2048, 64)
+    except TimeoutError:
+        raise _lost(packet) from None
+    seconds, nanoseconds = struct.unpack("=qq", ancillary[0][2])
+    return seconds * 1_000_000_000 + nanoseconds - start, arrived
+
+
+def _lost(packet: bytes) -> LostPacketError:
+    return LostPacketError(f"the packet from {IPv4Address(packet[26:30])} to {IPv4Address(packet[30:34])} did not arrive")

@@ -25,7 +25,7 @@ table ip kubernetes {{
 		ip saddr {POD_RANGE} accept
 		ip daddr {POD_RANGE} accept
 	}}
-	chain masquerade {{
+	chain leave {{
 		type nat hook postrouting priority srcnat; policy accept;
 		ip saddr {POD_RANGE} ip daddr != {POD_RANGE} masquerade
 	}}
@@ -160,14 +160,14 @@ def _nat(translate: Iterable[str]) -> str:
 
 def ovn_source(mix: Mix) -> Rules:
     """OVN-Kubernetes, secondary network interface: one `ip rule` a pod of the node, and a map that keeps the source."""
-    pods = {workload.address: _gateway_node(mix, workload.app) for workload in mix.local()}
+    pods = {workload.address: _gateway_node(mix, workload.app) for workload in mix.local() if mix.selecting[workload.app]}
     translated = {address: address for address in pods}
     return Rules(nft=_KUBERNETES_NFT + _ovn_map(translated), ip=_ovn_rules(pods) + _next_hops(mix))
 
 
 def ovn_gateway(mix: Mix) -> Rules:
     """OVN-Kubernetes, secondary network interface: one `ip rule` a pod that the node serves, and a map to its address."""
-    pods = {workload.address: 0 for workload in mix.served()}
+    pods = {workload.address: 0 for workload in mix.served() if mix.selecting[workload.app]}
     translated = dict.fromkeys(pods, outside_address(0))
     way_out = f"route add default dev eth1 via {ROUTER} table {_TABLE + 1}\n"
     return Rules(nft=_KUBERNETES_NFT + _ovn_map(translated), ip=_ovn_rules(pods) + way_out)
@@ -191,14 +191,15 @@ def _next_hops(mix: Mix) -> str:
 
 
 def _ovn_map(translated: dict[IPv4Address, IPv4Address]) -> str:
-    elements = ",\n".join(f"{address} : {source}" for address, source in translated.items())
+    pairs = ",\n".join(f"{address} : {source}" for address, source in translated.items())
+    elements = f"\t\telements = {{ {pairs} }}" if pairs else ""
     return f"""
 table ip ovn {{
 	map translated {{
 		type ipv4_addr : ipv4_addr
-		elements = {{ {elements} }}
+{elements}
 	}}
-	chain translate {{
+	chain translation {{
 		type nat hook postrouting priority srcnat - 1; policy accept;
 		ip daddr {_set(_INSIDE)} return
 		snat to ip saddr map @translated
@@ -274,7 +275,7 @@ def _naive_gateway(matches: Iterable[str]) -> Rules:
     rules = "\n".join(f"\t\t{match} snat to {outside_address(0)}" for match in matches)
     text = f"""
 table ip naive {{
-	chain translate {{
+	chain translation {{
 		type nat hook postrouting priority srcnat - 1; policy accept;
 		ip daddr {_set(_INSIDE)} accept
 {rules}

@@ -7,12 +7,15 @@ without loading anything anew.
 """
 
 import os
+import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from socket import AF_INET, AF_NETLINK, SOCK_RAW, socket
 from typing import Final
 
+from applier.netns import entered
 from bench.mix import (
     NODE_RANGE,
     NODES,
@@ -26,10 +29,13 @@ from bench.mix import (
 WORKLOAD_MAC: Final = bytes.fromhex("020000000006")
 PODS_MAC: Final = bytes.fromhex("020000000001")
 SOURCE_MAC: Final = bytes.fromhex("020000000002")
-GATEWAY_MAC: Final = bytes.fromhex("020000000003")
 GATEWAY_OUT_MAC: Final = bytes.fromhex("020000000004")
 OUTSIDE_MAC: Final = bytes.fromhex("020000000005")
 
+_NETFILTER = 12
+_NETLINK_HEADER = 16
+# IPCTNL_MSG_CT_DELETE with NLM_F_REQUEST | NLM_F_ACK and no attribute: all of IPv4.
+_FLUSH = struct.pack("=IHHIIBBH", 20, 1 << 8 | 2, 1 | 4, 0, 0, AF_INET, 0, 0)
 _POD_HOP = "169.254.1.1"
 _DROP = "bench_drop"
 
@@ -110,6 +116,11 @@ def chain(ends: str, number: int) -> Iterator[Chain]:
             run(["ip", "netns", "delete", node])
 
 
+def node_mac(number: int) -> bytes:
+    """Returns the hardware address of a node on the link of the nodes; 1 is the first gateway node, the one that is there."""
+    return bytes.fromhex("020000000100")[:5] + bytes((number,))
+
+
 def _mac(address: bytes) -> str:
     return address.hex(":")
 
@@ -122,15 +133,15 @@ def _links(made: Chain) -> str:
 
     return (
         pair((made.workloads, made.ends, WORKLOAD_MAC), ("pods", made.source, PODS_MAC))
-        + pair(("eth0", made.source, SOURCE_MAC), ("eth0", made.gateway, GATEWAY_MAC))
+        + pair(("eth0", made.source, SOURCE_MAC), ("eth0", made.gateway, node_mac(1)))
         + pair(("eth1", made.gateway, GATEWAY_OUT_MAC), (made.outside, made.ends, OUTSIDE_MAC))
     )
 
 
 def _source() -> str:
-    # Every node's address is the gateway's on the link: whichever node a packet is sent to, it arrives there.
+    # All other nodes are behind the one link: whichever a packet is sent to, it arrives there.
     others = "".join(
-        f"neigh add {node_address(number)} lladdr {_mac(GATEWAY_MAC)} dev eth0 nud permanent\n"
+        f"neigh add {node_address(number)} lladdr {_mac(node_mac(number))} dev eth0 nud permanent\n"
         for number in range(1, NODES)
     )
     return f"""
@@ -158,12 +169,25 @@ route add default via {ROUTER}
 """
 
 
+@dataclass(slots=True)
+class Arrivals:
+    """IPv4 packets that arrived at a device, by whether they had the right source address."""
+
+    right: int = 0
+    wrong: int = 0
+
+
 @contextmanager
-def dropping(namespace: str, device: str, sources: str) -> Iterator[None]:
+def dropping(namespace: str, device: str, sources: str) -> Iterator[Arrivals]:
     """Drops what arrives on a device before anything looks at it, for as long as the body lasts.
 
-    Raises:
-        SetupError: IPv4 packets arrived whose source is none of `sources`, or none arrived at all.
+    Args:
+        namespace: Of the device.
+        device: Its name.
+        sources: Right source addresses, as nft text.
+
+    Yields:
+        What arrived, once the body has ended.
     """
     table = f"netdev {_DROP}_{device}"
     nft(
@@ -179,16 +203,23 @@ table {table} {{
 }}
 """,
     )
+    arrivals = Arrivals()
     try:
-        yield
+        yield arrivals
         listed = nft_listed(namespace, table)
+        counts = (int(line.split("packets ")[1].split()[0]) for line in listed.splitlines() if "packets" in line)
+        arrivals.right, arrivals.wrong = counts
     finally:
         nft(namespace, f"delete table {table}\n")
-    right, wrong = (int(line.split("packets ")[1].split()[0]) for line in listed.splitlines() if "packets" in line)
-    if wrong or not right:
-        raise SetupError(
-            f"{device} in {namespace}: {right} packets arrived from {sources} and {wrong} from other addresses"
-        )
+
+
+def flush_connections(namespace: str) -> None:
+    """Makes a namespace's connection tracking forget everything."""
+    with entered(namespace), socket(AF_NETLINK, SOCK_RAW, _NETFILTER) as link:
+        link.send(_FLUSH)
+        (error,) = struct.unpack_from("=i", link.recv(4096), _NETLINK_HEADER)
+        if error:
+            raise SetupError(f"cannot flush connections: {os.strerror(-error)}")
 
 
 def nft(namespace: str, text: str) -> None:
