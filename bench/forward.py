@@ -5,28 +5,56 @@ take turns. Run it as root in a network namespace of its own: `unshare -n python
 """
 
 import argparse
-import os
 import shutil
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
 from bench import shapes
 from bench.compiled import apply, compile_snapshot
-from bench.lines import Line, Side
+from bench.lines import Line, Side, WrongPacketError
 from bench.mix import SOURCE, Mix, gateway_name, make_mix
-from bench.packets import find_clock
-from bench.topology import Chain, chain, ends
+from bench.packets import LostPacketError, find_clock
+from bench.topology import Chain, SetupError, chain, ends
+
+Tell = Callable[[str], None]
+"""Is told what happens, a line each."""
 
 POLICIES: Final = (0, 10, 100, 1_000, 10_000)
+_FEW = 10
 NOTHING: Final = "no policy"
 EGRESSC: Final = "egressc"
+COLUMNS: Final = (
+    "policies",
+    "shape",
+    "established: of no policy",
+    "with sender",
+    f"of own at {_FEW}",
+    "of egressc",
+    "us",
+    "min .. max",
+    "1000/s with sender",
+    "new: of no policy",
+    "of egressc",
+    "us",
+    "min .. max",
+    "1000/s with sender",
+    "round trip us",
+    "added",
+    "p99",
+)
+"""First what share the node's rate is, packets a second on one core, of other rates; then what a packet costs it. Both
+are without the sender's part except where they say so."""
+
+_PLACES = {
+    False: "policies of a cluster of 100 nodes, 110 workloads on the source node, 3 gateway nodes",
+    True: "all policies select workloads of the one source node and name gateways of the one gateway node",
+}
 _FLOWS = 2_000
 _ROUND_TRIPS = 500
-_SLICE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +109,42 @@ class Row:
     new: list[float] = field(default_factory=list)
     round_trips: list[float] = field(default_factory=list)
 
+    def node(self, costs: Sequence[float]) -> list[float]:
+        """Returns what of these costs, one each round, is the node's own."""
+        return [cost - statistics.median(self.generator) for cost in costs]
 
-def measure(
-    mixes: dict[int, Mix], names: Sequence[str], rounds: int, seconds: float, tell: Callable[[str], None]
-) -> Iterator[tuple[Side, list[Row]]]:
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much is measured: rounds in which all take turns, and seconds for each in a round."""
+
+    rounds: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """Two nodes of a cluster, programmed in a shape."""
+
+    policies: int
+    shape: str
+    mix: Mix
+    chain: Chain
+
+    def line(self, side: Side) -> Line:
+        """Returns one of the nodes as it is measured."""
+        workloads = self.mix.local() if side is Side.SOURCE else self.mix.served()
+        keeps = self.policies > 0 and self.shape != NOTHING
+        return Line(self.chain, side, self.mix.flows(workloads, _FLOWS), keeps=keeps)
+
+
+def measure(mixes: Mapping[int, Mix], names: Sequence[str], pace: Pace, tell: Tell) -> Iterator[tuple[Side, list[Row]]]:
     """Measures a source node and a gateway node for each cluster and shape.
 
     Args:
         mixes: The clusters by their number of policies.
         names: Of shapes.
-        rounds: In which all take turns.
-        seconds: For each in a round.
+        pace: How much is measured.
         tell: Is told of each stage.
 
     Raises:
@@ -101,75 +154,137 @@ def measure(
     """
     with ExitStack() as stack:
         home = stack.enter_context(ends())
-        chains: list[tuple[int, str, Chain]] = []
+        cases: list[_Case] = []
         for policies, mix in mixes.items():
-            for name in names:
+            # Without policies, all others are what no policy is.
+            for name in names if policies else (NOTHING, EGRESSC):
                 tell(f"loading {name}, {policies} policies")
-                made = stack.enter_context(chain(home, len(chains)))
-                _load(made, name, mix)
-                chains.append((policies, name, made))
+                cases.append(_Case(policies, name, mix, stack.enter_context(chain(home, len(cases)))))
+                _load(cases[-1])
         for side in Side:
-            yield side, _take_turns(side, chains, mixes, rounds, seconds, tell)
+            # A gateway node of ours lets no workload out for which it has no policy: there is nothing to measure then.
+            measured = [case for case in cases if side is Side.SOURCE or case.policies or case.shape == NOTHING]
+            yield side, _take_turns(side, measured, pace, tell)
 
 
-def _load(made: Chain, name: str, mix: Mix) -> None:
-    shape = SHAPES[name]
-    shapes.load(made.source, shape.source(mix), shape.iptables)
-    shapes.load(made.gateway, shape.gateway(mix), shape.iptables)
-    if name == EGRESSC:
-        bundle = compile_snapshot(mix.snapshot())
-        apply(made.source, bundle, SOURCE)
-        apply(made.gateway, bundle, gateway_name(0))
+def _load(case: _Case) -> None:
+    shape = SHAPES[case.shape]
+    shapes.load(case.chain.source, shape.source(case.mix), shape.iptables)
+    shapes.load(case.chain.gateway, shape.gateway(case.mix), shape.iptables)
+    if case.shape == EGRESSC:
+        bundle = compile_snapshot(case.mix.snapshot())
+        apply(case.chain.source, bundle, SOURCE)
+        apply(case.chain.gateway, bundle, gateway_name(0))
 
 
-def _take_turns(
-    side: Side,
-    chains: Sequence[tuple[int, str, Chain]],
-    mixes: dict[int, Mix],
-    rounds: int,
-    seconds: float,
-    tell: Callable[[str], None],
-) -> list[Row]:
-    lines = []
-    for policies, name, made in chains:
-        mix = mixes[policies]
-        flows = mix.flows(mix.local() if side is Side.SOURCE else mix.served(), _FLOWS)
-        lines.append(Line(made, side, flows, keeps=name != NOTHING and policies > 0))
+def _take_turns(side: Side, cases: Sequence[_Case], pace: Pace, tell: Tell) -> list[Row]:
+    lines = [case.line(side) for case in cases]
     generator: list[float] = []
-    rows = [Row(policies, name, generator) for policies, name, _ in chains]
+    rows = [Row(case.policies, case.shape, generator) for case in cases]
     clock = find_clock(lines[0].sender)
     for row, line in zip(rows, lines, strict=True):
-        tell(f"{side.value} node: establishing connections, {row.shape}, {row.policies} policies")
+        tell(f"{side.value} node: opening connections, {row.shape}, {row.policies} policies")
         line.establish()
         row.round_trips += line.round_trips(_ROUND_TRIPS)
     with ExitStack() as stack:
         for line in lines:
             stack.enter_context(line.watched())
-        for number in range(rounds):
-            tell(f"{side.value} node: round {number + 1} of {rounds}, established connections")
-            generator.append(lines[0].generate(seconds, clock))
+        for number in range(pace.rounds):
+            tell(f"{side.value} node: round {number + 1} of {pace.rounds}, established connections")
+            generator.append(lines[0].generate(pace.seconds, clock))
             for row, line in zip(rows, lines, strict=True):
-                row.established.append(line.forward(seconds, clock, new=False))
-        for number in range(rounds):
-            tell(f"{side.value} node: round {number + 1} of {rounds}, new connections")
+                row.established.append(line.forward(pace.seconds, clock, new=False))
+        for number in range(pace.rounds):
+            tell(f"{side.value} node: round {number + 1} of {pace.rounds}, new connections")
             for row, line in zip(rows, lines, strict=True):
-                row.new.append(line.forward(seconds, clock, new=True))
+                row.new.append(line.forward(pace.seconds, clock, new=True))
     return rows
+
+
+def tables(policies: Sequence[int], pace: Pace, tell: Tell) -> Iterator[tuple[str, tuple[tuple[str, ...], ...]]]:
+    """Measures and yields tables, each with its title and its rows of cells under `COLUMNS`, as soon as it is whole.
+
+    Args:
+        policies: Their numbers.
+        pace: How much is measured.
+        tell: Is told of each stage, and of each shape that is left out and why.
+
+    Raises:
+        SetupError: Something cannot be set up.
+        WrongPacketError: A node does not do what its rules should make it do.
+        LostPacketError: A node drops packets that it should forward.
+    """
+    names = [name for name, shape in SHAPES.items() if _is_possible(name, shape, tell)]
+    for concentrated, where in _PLACES.items():
+        mixes = {number: make_mix(number, concentrated=concentrated) for number in policies}
+        for side, rows in measure(mixes, names, pace, tell):
+            yield f"{side.value} node; {where}", tuple(_cells(row, rows) for row in rows)
+
+
+def _is_possible(name: str, shape: Shape, tell: Tell) -> bool:
+    missing = [program for program in shape.needs if not shutil.which(program)]
+    if missing:
+        tell(f"left out: {name}, since {' and '.join(missing)} is not installed (Debian: ipset, iptables)")
+    return not missing
+
+
+def _cells(row: Row, rows: Sequence[Row]) -> tuple[str, ...]:
+    by_name = {(other.policies, other.shape): other for other in rows}
+    limit = by_name[row.policies, NOTHING]
+    few, ours = by_name.get((_FEW, row.shape)), by_name.get((row.policies, EGRESSC))
+    established, new = row.node(row.established), row.node(row.new)
+    trips = sorted(row.round_trips)
+    return (
+        f"{row.policies:,}",
+        row.shape,
+        _ratio(limit.node(limit.established), established),
+        _ratio(limit.established, row.established),
+        _ratio(few.node(few.established), established) if few else "",
+        _ratio(ours.node(ours.established), established) if ours else "",
+        f"{statistics.median(established):.2f}",
+        f"{min(established):.2f} .. {max(established):.2f}",
+        f"{1000 / statistics.median(row.established):,.0f}",
+        _ratio(limit.node(limit.new), new),
+        _ratio(ours.node(ours.new), new) if ours else "",
+        f"{statistics.median(new):.2f}",
+        f"{min(new):.2f} .. {max(new):.2f}",
+        f"{1000 / statistics.median(row.new):,.0f}",
+        f"{statistics.median(trips):.1f}",
+        f"{statistics.median(trips) - statistics.median(limit.round_trips):+.1f}",
+        f"{trips[len(trips) * 99 // 100]:.1f}",
+    )
+
+
+def _ratio(base: Sequence[float], samples: Sequence[float]) -> str:
+    """Returns the median of what each round gives, in which both took their turns."""
+    return f"{statistics.median(one / other for one, other in zip(base, samples, strict=True)):.3f}"
 
 
 def main() -> int:
     """Prints a table for each node and kind of cluster; returns the exit status."""
-    for concentrated in (False, True):
-        mixes = {p: make_mix(p, concentrated=concentrated) for p in map(int, os.environ.get("P", "0,10,100").split(","))}
-        names = os.environ.get("N", ",,".join(SHAPES)).split(",,")
-        for side, rows in measure(mixes, names, int(os.environ.get("R", "5")), float(os.environ.get("S", "0.05")), lambda t: print(t, file=sys.stderr)):
-            print(side, concentrated, "generator", statistics.median(rows[0].generator))
-            for row in rows:
-                q = statistics.median
-                g = q(row.generator)
-                rt = sorted(row.round_trips)
-                print(f"{row.policies:6} {row.shape:26} {q(row.established)-g:8.3f} {q(row.new)-g:8.3f}  {min(row.established)-g:8.3f} {max(row.established)-g:8.3f} rt {q(rt):8.2f} {rt[int(len(rt)*.99)]:8.2f}", flush=True)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("policies", type=int, nargs="*", default=POLICIES, help="numbers of policies")
+    parser.add_argument("--rounds", type=int, default=7, help="in which all take turns")
+    parser.add_argument("--seconds", type=float, default=0.05, help="for each in a round")
+    given = parser.parse_args()
+    if given.rounds < 1 or min(given.policies) < 0:
+        parser.error("neither rounds nor policies can be fewer than none")
+    try:
+        for title, rows in tables(given.policies, Pace(given.rounds, given.seconds), _tell):
+            lines = [COLUMNS, *rows]
+            widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+            print(f"**{title}**\n")
+            for line in lines:
+                print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+            print(flush=True)
+    except (SetupError, WrongPacketError, LostPacketError) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
+
+
+def _tell(stage: str) -> None:
+    print(f"  {stage}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ class Mix:
         return [workload for workload in self.workloads if workload.node == 0]
 
     def served(self) -> list[Workload]:
-        """Returns the workloads whose policies name gateways of the measured gateway node, all if there is no policy."""
+        """Returns the workloads that the measured gateway node serves: all of them if there is no policy."""
         return [
             workload
             for workload in self.workloads

@@ -101,7 +101,9 @@ class Sender:
         self._next = 0
         self._buffer = bytearray(b"".join(item.ljust(_SLOT, b"\0") for item in frames))
         start = ctypes.addressof(ctypes.c_char.from_buffer(self._buffer))
-        self._iovecs = (_Iovec * self._count)(*((start + _SLOT * number, _FRAME) for number in range(self._count)))
+        self._iovecs = (_Iovec * self._count)(
+            *(_Iovec(start + _SLOT * number, _FRAME) for number in range(self._count))
+        )
         self._messages = (_Message * self._count)()
         for message, iovec in zip(self._messages, self._iovecs, strict=True):
             message.iovec, message.iovec_length = ctypes.addressof(iovec), 1
@@ -208,9 +210,7 @@ def establish(near: socket.socket, far: socket.socket, frames: Iterable[bytes]) 
     return arrived
 
 
-def measure_round_trips(
-    near: socket.socket, far: socket.socket, frames: Iterable[bytes], pause: float
-) -> list[float]:
+def measure_round_trips(near: socket.socket, far: socket.socket, frames: Iterable[bytes], pause: float) -> list[float]:
     """Sends one frame at a time and its answer back; returns the microseconds that both were under way.
 
     That is from just before the system call to the kernel's own time stamp at the other end, there and back: the time
@@ -240,4 +240,6 @@ def _way(sender: socket.socket, receiver: socket.socket, packet: bytes) -> tuple
 
 
 def _lost(packet: bytes) -> LostPacketError:
-    return LostPacketError(f"the packet from {IPv4Address(packet[26:30])} to {IPv4Address(packet[30:34])} did not arrive")
+    return LostPacketError(
+        f"the packet from {IPv4Address(packet[26:30])} to {IPv4Address(packet[30:34])} did not arrive"
+    )

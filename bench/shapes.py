@@ -90,7 +90,7 @@ def no_policy(_mix: Mix) -> Rules:
 
 
 def spidernet_source(mix: Mix) -> Rules:
-    """spidernet egressgateway, ordinary node: one rule a policy, all walked; one `ip rule` for every other node.
+    """Ordinary node of spidernet egressgateway: one rule a policy, all walked; one `ip rule` for every other node.
 
     Its tunnel is left out, in its favour.
     """
@@ -107,7 +107,7 @@ def spidernet_source(mix: Mix) -> Rules:
 
 
 def spidernet_gateway(mix: Mix) -> Rules:
-    """spidernet egressgateway, gateway node: marks for others' policies, three rules a node, source NAT for its own.
+    """Gateway node of spidernet egressgateway: marks for others' policies, 3 rules a node, source NAT for its own.
 
     What the rules for each node match is their cheapest: a mark.
     """
@@ -160,13 +160,15 @@ def _nat(translate: Iterable[str]) -> str:
 
 def ovn_source(mix: Mix) -> Rules:
     """OVN-Kubernetes, secondary network interface: one `ip rule` a pod of the node, and a map that keeps the source."""
-    pods = {workload.address: _gateway_node(mix, workload.app) for workload in mix.local() if mix.selecting[workload.app]}
+    pods = {
+        workload.address: _gateway_node(mix, workload.app) for workload in mix.local() if mix.selecting[workload.app]
+    }
     translated = {address: address for address in pods}
     return Rules(nft=_KUBERNETES_NFT + _ovn_map(translated), ip=_ovn_rules(pods) + _next_hops(mix))
 
 
 def ovn_gateway(mix: Mix) -> Rules:
-    """OVN-Kubernetes, secondary network interface: one `ip rule` a pod that the node serves, and a map to its address."""
+    """OVN-Kubernetes, secondary network interface: one `ip rule` a pod that it serves, and a map to its address."""
     pods = {workload.address: 0 for workload in mix.served() if mix.selecting[workload.app]}
     translated = dict.fromkeys(pods, outside_address(0))
     way_out = f"route add default dev eth1 via {ROUTER} table {_TABLE + 1}\n"
@@ -247,9 +249,7 @@ def _set(members: Iterable[IPv4Address | IPv4Network]) -> str:
 
 def _naive_source(mix: Mix, matches: Iterable[str], policies: Iterable[Policy]) -> Rules:
     marks = (_MARK + 1 + policy.gateway_node for policy in policies)
-    rules = "\n".join(
-        f"\t\t{match} meta mark set {mark:#x} accept" for match, mark in zip(matches, marks, strict=True)
-    )
+    rules = "\n".join(f"\t\t{match} meta mark set {mark:#x} accept" for match, mark in zip(matches, marks, strict=True))
     text = f"""
 table ip naive {{
 	chain decide {{

@@ -117,8 +117,8 @@ def chain(ends: str, number: int) -> Iterator[Chain]:
 
 
 def node_mac(number: int) -> bytes:
-    """Returns the hardware address of a node on the link of the nodes; 1 is the first gateway node, the one that is there."""
-    return bytes.fromhex("020000000100")[:5] + bytes((number,))
+    """Returns the hardware address of a node on the nodes' link; 1 is the first gateway node, the one that is there."""
+    return bytes((2, 0, 0, 0, 1, number))
 
 
 def _mac(address: bytes) -> str:
