@@ -6,10 +6,11 @@ take turns. Run it as root in a network namespace of its own: `unshare -n python
 
 import argparse
 import shutil
+import signal
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,8 +54,8 @@ _PLACES = {
     False: "policies of a cluster of 100 nodes, 110 workloads on the source node, 3 gateway nodes",
     True: "all policies select workloads of the one source node and name gateways of the one gateway node",
 }
-_FLOWS = 2_000
 _ROUND_TRIPS = 500
+_MOST_ON_ONE_NODE = 1_000  # policies, and kinds of workloads: ten times as many as a kubelet takes pods
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,14 @@ class Shape:
         gateway: Rules of a gateway node.
         needs: Programs that load them, beside nft and ip.
         iptables: The one of two that loads iptables rules.
+        most: Policies with which it is measured: with more it takes minutes to load.
     """
 
     source: shapes.Shape
     gateway: shapes.Shape
     needs: tuple[str, ...] = ()
     iptables: str = ""
+    most: int = 10_000
 
 
 SHAPES: Final = {
@@ -84,8 +87,8 @@ SHAPES: Final = {
         for name in ("nft", "legacy")
     },
     "OVN-Kubernetes": Shape(shapes.ovn_source, shapes.ovn_gateway),
-    "nftables, rule a policy": Shape(shapes.naive_source, shapes.naive_gateway),
-    "nftables, rule a pair": Shape(shapes.pairs_source, shapes.pairs_gateway),
+    "nftables, rule a policy": Shape(shapes.naive_source, shapes.naive_gateway, most=1_000),
+    "nftables, rule a pair": Shape(shapes.pairs_source, shapes.pairs_gateway, most=1_000),
 }
 
 
@@ -96,7 +99,7 @@ class Row:
     Attributes:
         policies: In the cluster.
         shape: Its name.
-        generator: Cost of a packet that is dropped in front of the node, one each round; so are the next two.
+        generator: Cost of a packet that is dropped in front of the node, one each round; one list for all rows.
         established: Cost of a packet of an established connection, sending it included.
         new: Cost of a packet that opens a connection, sending it included.
         round_trips: Of single packets.
@@ -116,10 +119,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How much is measured: rounds in which all take turns, and seconds for each in a round."""
+    """How much is measured.
+
+    Attributes:
+        rounds: In which all take turns.
+        seconds: For each in a round.
+        flows: Connections of each.
+    """
 
     rounds: int
     seconds: float
+    flows: int = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +141,11 @@ class _Case:
     mix: Mix
     chain: Chain
 
-    def line(self, side: Side) -> Line:
-        """Returns one of the nodes as it is measured."""
+    def line(self, side: Side, flows: int) -> Line:
+        """Returns one of the nodes as it is measured, with so many flows."""
         workloads = self.mix.local() if side is Side.SOURCE else self.mix.served()
         keeps = self.policies > 0 and self.shape != NOTHING
-        return Line(self.chain, side, self.mix.flows(workloads, _FLOWS), keeps=keeps)
+        return Line(self.chain, side, self.mix.flows(workloads, flows), keeps=keeps)
 
 
 def measure(mixes: Mapping[int, Mix], names: Sequence[str], pace: Pace, tell: Tell) -> Iterator[tuple[Side, list[Row]]]:
@@ -156,8 +166,10 @@ def measure(mixes: Mapping[int, Mix], names: Sequence[str], pace: Pace, tell: Te
         home = stack.enter_context(ends())
         cases: list[_Case] = []
         for policies, mix in mixes.items():
-            # Without policies, all others are what no policy is.
-            for name in names if policies else (NOTHING, EGRESSC):
+            for name in names:
+                # Without policies, a peer's node is one without any.
+                if name not in {NOTHING, EGRESSC} and not 0 < policies <= SHAPES[name].most:
+                    continue
                 tell(f"loading {name}, {policies} policies")
                 cases.append(_Case(policies, name, mix, stack.enter_context(chain(home, len(cases)))))
                 _load(cases[-1])
@@ -178,9 +190,15 @@ def _load(case: _Case) -> None:
 
 
 def _take_turns(side: Side, cases: Sequence[_Case], pace: Pace, tell: Tell) -> list[Row]:
-    lines = [case.line(side) for case in cases]
     generator: list[float] = []
     rows = [Row(case.policies, case.shape, generator) for case in cases]
+    with ExitStack() as stack:
+        lines = [stack.enter_context(closing(case.line(side, pace.flows))) for case in cases]
+        _fill(rows, lines, side, pace, tell)
+    return rows
+
+
+def _fill(rows: Sequence[Row], lines: Sequence[Line], side: Side, pace: Pace, tell: Tell) -> None:
     clock = find_clock(lines[0].sender)
     for row, line in zip(rows, lines, strict=True):
         tell(f"{side.value} node: opening connections, {row.shape}, {row.policies} policies")
@@ -191,14 +209,13 @@ def _take_turns(side: Side, cases: Sequence[_Case], pace: Pace, tell: Tell) -> l
             stack.enter_context(line.watched())
         for number in range(pace.rounds):
             tell(f"{side.value} node: round {number + 1} of {pace.rounds}, established connections")
-            generator.append(lines[0].generate(pace.seconds, clock))
+            rows[0].generator.append(lines[0].generate(pace.seconds, clock))
             for row, line in zip(rows, lines, strict=True):
                 row.established.append(line.forward(pace.seconds, clock, new=False))
         for number in range(pace.rounds):
             tell(f"{side.value} node: round {number + 1} of {pace.rounds}, new connections")
             for row, line in zip(rows, lines, strict=True):
                 row.new.append(line.forward(pace.seconds, clock, new=True))
-    return rows
 
 
 def tables(policies: Sequence[int], pace: Pace, tell: Tell) -> Iterator[tuple[str, tuple[tuple[str, ...], ...]]]:
@@ -216,7 +233,8 @@ def tables(policies: Sequence[int], pace: Pace, tell: Tell) -> Iterator[tuple[st
     """
     names = [name for name, shape in SHAPES.items() if _is_possible(name, shape, tell)]
     for concentrated, where in _PLACES.items():
-        mixes = {number: make_mix(number, concentrated=concentrated) for number in policies}
+        numbers = [number for number in policies if not concentrated or number <= _MOST_ON_ONE_NODE]
+        mixes = {number: make_mix(number, concentrated=concentrated) for number in numbers}
         for side, rows in measure(mixes, names, pace, tell):
             yield f"{side.value} node; {where}", tuple(_cells(row, rows) for row in rows)
 
@@ -269,6 +287,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.rounds < 1 or min(given.policies) < 0:
         parser.error("neither rounds nor policies can be fewer than none")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that no namespace stays
     try:
         for title, rows in tables(given.policies, Pace(given.rounds, given.seconds), _tell):
             lines = [COLUMNS, *rows]

@@ -78,6 +78,11 @@ class Line:
         self._sent = 0  # to be forwarded
         self._entered, self._left = (_meter(end) for end in (self._entry, self._exit))
 
+    def close(self) -> None:
+        """Closes all that stays open between measurements."""
+        for opened in (self.sender, self._entered, self._left):
+            opened.close()
+
     def establish(self) -> None:
         """Sends a packet of each flow and an answer to it, and looks at what arrived.
 

@@ -157,7 +157,7 @@ def make_mix(policies: int, *, concentrated: bool = False, gateway_nodes: int = 
             number % gateway_nodes,
             f"gateway-{number % gateway_nodes}-{number // gateway_nodes % _GATEWAYS_OF_A_NODE}",
             (number, *more[number]),
-            tuple(_cidr(choose) for _ in range(_CIDRS)),
+            tuple(dict.fromkeys(_cidr(choose) for _ in range(_CIDRS))),
         )
         for number in range(policies)
     )

@@ -109,6 +109,10 @@ class Sender:
             message.iovec, message.iovec_length = ctypes.addressof(iovec), 1
         self._port = itertools.cycle(range(_FIRST_PORT, _LAST_PORT + 1))
 
+    def close(self) -> None:
+        """Closes the socket."""
+        self._socket.close()
+
     def measure(self, seconds: float, clock: Clock, *, new: bool = False) -> float:
         """Sends for about this long; returns how long it took with all that came of it.
 
@@ -175,6 +179,10 @@ class Meter:
     def __init__(self, device: str) -> None:
         self._statistics = Path("/proc/thread-self/net/dev").open("rb", buffering=0)  # noqa: SIM115  # stays open
         self._device = device.encode() + b":"
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._statistics.close()
 
     def packets(self) -> int:
         """Returns how many so far."""
