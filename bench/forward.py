@@ -261,12 +261,12 @@ def _cells(row: Row, rows: Sequence[Row]) -> tuple[str, ...]:
         _ratio(ours.node(ours.established), established) if ours else "",
         f"{statistics.median(established):.2f}",
         f"{min(established):.2f} .. {max(established):.2f}",
-        f"{1000 / statistics.median(row.established):,.0f}",
+        f"{1000 / statistics.median(row.established):,.1f}",
         _ratio(limit.node(limit.new), new),
         _ratio(ours.node(ours.new), new) if ours else "",
         f"{statistics.median(new):.2f}",
         f"{min(new):.2f} .. {max(new):.2f}",
-        f"{1000 / statistics.median(row.new):,.0f}",
+        f"{1000 / statistics.median(row.new):,.1f}",
         f"{statistics.median(trips):.1f}",
         f"{statistics.median(trips) - statistics.median(limit.round_trips):+.1f}",
         f"{trips[len(trips) * 99 // 100]:.1f}",
@@ -275,7 +275,7 @@ def _cells(row: Row, rows: Sequence[Row]) -> tuple[str, ...]:
 
 def _ratio(base: Sequence[float], samples: Sequence[float]) -> str:
     """Returns the median of what each round gives, in which both took their turns."""
-    return f"{statistics.median(one / other for one, other in zip(base, samples, strict=True)):.3f}"
+    return f"{statistics.median(one / other for one, other in zip(base, samples, strict=True)):.4f}"
 
 
 def main() -> int:
