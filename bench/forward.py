@@ -19,6 +19,7 @@ from bench.compiled import apply, compile_snapshot
 from bench.lines import Line, Side, WrongPacketError
 from bench.mix import SOURCE, Mix, gateway_name, make_mix
 from bench.packets import LostPacketError, find_clock
+from bench.tables import Table, add_options
 from bench.topology import Chain, SetupError, chain, ends
 
 Tell = Callable[[str], None]
@@ -29,8 +30,8 @@ _FEW = 10
 NOTHING: Final = "no policy"
 EGRESSC: Final = "egressc"
 COLUMNS: Final = (
-    "policies",
     "shape",
+    "policies",
     "established: of no policy",
     "with sender",
     f"of own at {_FEW}",
@@ -218,8 +219,8 @@ def _fill(rows: Sequence[Row], lines: Sequence[Line], side: Side, pace: Pace, te
                 row.new.append(line.forward(pace.seconds, clock, new=True))
 
 
-def tables(policies: Sequence[int], pace: Pace, tell: Tell) -> Iterator[tuple[str, tuple[tuple[str, ...], ...]]]:
-    """Measures and yields tables, each with its title and its rows of cells under `COLUMNS`, as soon as it is whole.
+def tables(policies: Sequence[int], pace: Pace, tell: Tell) -> Iterator[Table]:
+    """Measures and yields tables, each as soon as it is whole.
 
     Args:
         policies: Their numbers.
@@ -236,7 +237,7 @@ def tables(policies: Sequence[int], pace: Pace, tell: Tell) -> Iterator[tuple[st
         numbers = [number for number in policies if not concentrated or number <= _MOST_ON_ONE_NODE]
         mixes = {number: make_mix(number, concentrated=concentrated) for number in numbers}
         for side, rows in measure(mixes, names, pace, tell):
-            yield f"{side.value} node; {where}", tuple(_cells(row, rows) for row in rows)
+            yield Table(f"{side.value} node; {where}", COLUMNS, tuple(_cells(row, rows) for row in rows))
 
 
 def _is_possible(name: str, shape: Shape, tell: Tell) -> bool:
@@ -253,8 +254,8 @@ def _cells(row: Row, rows: Sequence[Row]) -> tuple[str, ...]:
     established, new = row.node(row.established), row.node(row.new)
     trips = sorted(row.round_trips)
     return (
-        f"{row.policies:,}",
         row.shape,
+        f"{row.policies:,}",
         _ratio(limit.node(limit.established), established),
         _ratio(limit.established, row.established),
         _ratio(few.node(few.established), established) if few else "",
@@ -282,20 +283,16 @@ def main() -> int:
     """Prints a table for each node and kind of cluster; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("policies", type=int, nargs="*", default=POLICIES, help="numbers of policies")
-    parser.add_argument("--rounds", type=int, default=7, help="in which all take turns")
+    add_options(parser)
     parser.add_argument("--seconds", type=float, default=0.05, help="for each in a round")
+    parser.set_defaults(rounds=7)
     given = parser.parse_args()
-    if given.rounds < 1 or min(given.policies) < 0:
-        parser.error("neither rounds nor policies can be fewer than none")
+    if min(given.policies) < 0:
+        parser.error("policies cannot be fewer than none")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that no namespace stays
     try:
-        for title, rows in tables(given.policies, Pace(given.rounds, given.seconds), _tell):
-            lines = [COLUMNS, *rows]
-            widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-            print(f"**{title}**\n")
-            for line in lines:
-                print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
-            print(flush=True)
+        for table in tables(given.policies, Pace(given.rounds, given.seconds), _tell):
+            print(f"{table}\n", flush=True)
     except (SetupError, WrongPacketError, LostPacketError) as error:
         print(error, file=sys.stderr)
         return 1

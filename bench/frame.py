@@ -26,18 +26,16 @@ class Benchmark:
         name: Of the module.
         about: What it measures, for the help.
         network: Whether it needs to be root in a network namespace of its own.
-        lines: Whether it prints lines instead of tables, and has no options in common with the others.
     """
 
     name: str
     about: str
     network: bool = False
-    lines: bool = False
 
     def command(self, options: Sequence[str]) -> list[str]:
         """Returns how it is started."""
         prefix = [str(_ROOT / ".ci" / "as-root"), "unshare", "-n"] if self.network else []
-        return [*prefix, sys.executable, "-m", f"bench.{self.name}", *([] if self.lines else options)]
+        return [*prefix, sys.executable, "-m", f"bench.{self.name}", *options]
 
 
 _ALL: Final = (
@@ -47,6 +45,7 @@ _ALL: Final = (
     Benchmark("peers", "as many address terms to nftables by aerleon and by us"),
     Benchmark("load", "a gateway node's whole part, by the applier and by nft -f alone", network=True),
     Benchmark("apply", "one workload more on a gateway node", network=True),
+    Benchmark("forward", "what a packet costs a node with policies, beside none and the peers' shapes", network=True),
     Benchmark("verify", "egressc verify beside compile"),
     Benchmark("review", "egressc diff and simulate beside compile"),
     Benchmark("start", "the start of the applier, and its size"),
@@ -71,8 +70,7 @@ def sections(names: Sequence[str], options: Sequence[str]) -> Iterator[str]:
         if done.returncode:
             failed.append(name)
         printed = done.stdout.strip("\n")
-        shown = f"```text\n{printed}\n```" if benchmark.lines else printed
-        yield f"### {name}\n\n{shown}\n"
+        yield f"### {name}\n\n{printed}\n"
     if failed:
         raise BenchError(f"failed: {', '.join(failed)}")
 

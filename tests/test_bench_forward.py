@@ -20,10 +20,10 @@ def test_every_shape_forwards_with_the_right_source_address_on_both_nodes() -> N
     found = list(tables([0, 10], PACE, told.append))
 
     left_out = sum(line.startswith("left out") for line in told)
-    assert [title.split(";")[0] for title, _ in found] == ["source node", "gateway node"] * 2
-    for _, rows in found:
-        assert all(len(row) == len(COLUMNS) for row in rows)
-        names = [row[1] for row in rows if row[0] == "10"]
+    assert [table.title.split(";")[0] for table in found] == ["source node", "gateway node"] * 2
+    for table in found:
+        assert all(len(row) == len(COLUMNS) for row in table.rows)
+        names = [row[0] for row in table.rows if row[1] == "10"]
         assert len(names) == len(SHAPES) - left_out
         assert {NOTHING, EGRESSC, "OVN-Kubernetes", "nftables, rule a policy", "nftables, rule a pair"} <= set(names)
 
