@@ -77,7 +77,7 @@ class Compiled:
     def stream(self, progress: Progress = silent) -> Iterator[tuple[str, bytes]]:
         """Yields the files of a bundle one after another, the manifest last; nothing if there is none."""
         if self.account is not None:
-            yield from stream(self.account, self.digest, counted(self.plans, "writing nodes", progress))
+            yield from stream(self.account, self.digest, counted(self.plans, "writing files", progress))
 
 
 def read_cluster(inputs: Sequence[str], *, keep_going: bool = False, progress: Progress = silent) -> Reading:

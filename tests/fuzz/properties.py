@@ -38,12 +38,12 @@ RULESET_LINE = re.compile(
     r"""
       \#!/usr/sbin/nft\ -f | \# [ -~]* | \t\# [ -~]*                       # comments
     | table\ inet\ egressc\ \{ | \} | \t\} | \t\t\}                        # frames
-    | flush\ table\ inet\ egressc | flush\ (set|map)\ inet\ egressc\ [a-z0-9]+
-    | \t(set|map)\ [a-z0-9]+\ \{ (\ type\ [a-z0-9_ .:]+;(\ flags\ interval;)?\ \})?
+    | flush\ table\ inet\ egressc | flush\ (set|map)\ inet\ egressc\ [a-z0-9_]+
+    | \t(set|map)\ [a-z0-9_]+\ \{ (\ type\ [a-z0-9_ .:]+;(\ flags\ interval;)?\ \})?
     | \tchain\ [a-z][A-Za-z0-9_.-]*\ \{ (\ (type\ [a-z]+\ hook\ [a-z]+\ priority\ -?[0-9]+;\ policy\ accept;\ )?\})?
     | \t\ttype\ [a-z0-9_ .:]+ | \t\tflags\ interval | \t\telements\ =\ \{
     | \t\t\t[0-9a-f.:/x-]+ (\ \.\ ([0-9a-f.:/-]+|"[A-Za-z0-9_.@+=-]{1,15}"))?      # elements
-      (\ :\ (goto\ [a-z][A-Za-z0-9_.-]*|return))? ,?
+      (\ :\ (goto\ [a-z][A-Za-z0-9_.-]*|return|[0-9a-f]{1,4}:[0-9a-f]{1,4}))? ,?
     | \t\t[a-z] [A-Za-z0-9 @.:=!&|^{}",+_-]* \ comment\ "[0-9a-f]{12}"      # rules; the evaluator knows each
     """,
     re.VERBOSE,
