@@ -59,7 +59,10 @@ class Blocks:
         return len(self._local) + len(self._routes)
 
     def next_hop(self, node: str, mark: int, addresses: Mapping[Family, Address]) -> NextHop:
-        """Returns a gateway node under a mark; `addresses` are those of its InternalIPs that can be reached."""
+        """Returns a gateway node under a mark; `addresses` are those of its InternalIPs that can be reached.
+
+        A node keeps its addresses as long as there are these blocks: a change of them lays all anew.
+        """
         key = (node, mark, tuple(addresses))
         if key not in self._next_hops:
             self._next_hops[key] = NextHop(node, chain_name("to", node), mark, tuple(addresses.values()))

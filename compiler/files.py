@@ -150,12 +150,13 @@ def _fill(staging: Path, files: Iterable[tuple[str, bytes]], old: Path) -> Writt
     staging.chmod(0o755)
     new = kept = 0
     made = {""}
+    mode = _mode_of_new_files()
     for path, content in files:
         above = path.rpartition("/")[0]
         if above not in made:
             (staging / above).mkdir(parents=True)
             made.add(above)
-        if _keep(f"{old}/{path}", f"{staging}/{path}", content):
+        if _keep(f"{old}/{path}", f"{staging}/{path}", content, mode):
             kept += 1
         else:
             Path(staging, path).write_bytes(content)
@@ -163,10 +164,22 @@ def _fill(staging: Path, files: Iterable[tuple[str, bytes]], old: Path) -> Writt
     return Written(new, kept)
 
 
-def _keep(old: str, new: str, content: bytes) -> bool:
-    """Makes the file that was there one of the new bundle too, if it has this content and the disk can do that."""
+def _mode_of_new_files() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _keep(old: str, new: str, content: bytes, mode: int) -> bool:
+    """Makes the file that was there one of the new bundle too, if it is as a new one would be and the disk can do that.
+
+    It must be a file of the bundle itself and of nobody else: nothing that a link leads to.
+    """
     try:
-        if os.lstat(old).st_size != len(content) or not stat.S_ISREG(os.lstat(old).st_mode):
+        status = os.lstat(old)
+        if status.st_size != len(content) or not stat.S_ISREG(status.st_mode):
+            return False
+        if (stat.S_IMODE(status.st_mode), status.st_uid) != (mode, os.geteuid()) or os.path.realpath(old) != old:
             return False
         if Path(old).read_bytes() != content:
             return False

@@ -253,15 +253,12 @@ def _suitable(ground: Ground, gateway: str) -> tuple[str, ...]:
 
 
 def _at_home(workload: Workload, cluster: Cluster) -> bool:
-    """Whether a workload's addresses are of its own node's ranges and of no other's."""
-    around = {
-        node.name
-        for node in cluster.nodes.values()
-        for network in node.pod_cidrs
+    """Whether each of a workload's addresses is of its own node's ranges and of no other's."""
+    return all(
+        {node.name for node in cluster.nodes.values() for network in node.pod_cidrs if address in network}
+        == {workload.node}
         for address in workload.addresses.values()
-        if address in network
-    }
-    return around == {workload.node}
+    )
 
 
 def _with_classes(ground: Ground, tables: Iterable[RoutingTable]) -> tuple[Ground, bool]:

@@ -58,6 +58,15 @@ class Matching:
             self._known[key] = self._ask(workload)
         return self._known[key]
 
+    def __len__(self) -> int:
+        """How many different label sets are remembered."""
+        return len(self._known)
+
+    def forget(self, most: int) -> None:
+        """Forgets what was asked, if that is more than so many different label sets."""
+        if len(self._known) > most:
+            self._known.clear()
+
     def _ask(self, workload: Workload) -> tuple[Policy, ...]:
         labels = self._labels_of(workload)
         namespace_labels = self._namespaces.get(workload.namespace, {})

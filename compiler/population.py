@@ -4,7 +4,7 @@ In: changed Pods and VirtualMachines. Out: the workloads that went and those tha
 them. What makes workloads one, such as a virtual machine and its pods, is asked of `workloads` for the few concerned.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from compiler.findings import Findings
@@ -12,7 +12,7 @@ from compiler.inputs import kubernetes
 from compiler.load import Key, Object
 from compiler.model import Address, AgentPod, Config, Workload
 from compiler.shape import read_as
-from compiler.workloads import LAUNCHER_LABEL, merge, read_pod
+from compiler.workloads import LAUNCHER_LABEL, merge, object_of, read_pod
 
 _Machine = tuple[Object, kubernetes.VirtualMachine]
 _Group = tuple[str, str]
@@ -28,14 +28,14 @@ class Turnover:
         machines: Each changed VirtualMachine, None if it is gone.
         gone: Workloads that are no more; one that changed is gone and has come.
         come: Workloads that are new.
-        contested: Whether an address is that of two workloads now.
+        contested: Addresses that are of two workloads now, each with the keys of their objects.
     """
 
     pods: Mapping[Key, tuple[Workload | None, AgentPod | None]]
     machines: Mapping[Key, _Machine | None]
     gone: tuple[Workload, ...]
     come: tuple[Workload, ...]
-    contested: bool
+    contested: tuple[tuple[Address, Key, Key], ...]
 
 
 class Population:
@@ -47,7 +47,7 @@ class Population:
         self._agents: dict[Key, AgentPod] = {}
         self._machines: dict[Key, _Machine] = {}
         self._launchers: dict[_Group, set[Key]] = {}
-        self._holders: dict[Address, tuple[str, str, str]] = {}
+        self._holders: dict[Address, Key] = {}
         turnover = self.turn({item.key: item for item in objects}, Findings())
         if turnover.contested:
             raise AssertionError("an address is contested, which is an error of the cluster")
@@ -94,12 +94,14 @@ class Population:
             for address in workload.addresses.values():
                 del self._holders[address]
         for workload in turnover.come:
-            self._holders.update(dict.fromkeys(workload.addresses.values(), workload.identity))
+            self._holders.update(dict.fromkeys(workload.addresses.values(), object_of(workload)))
 
     def _put(self, key: Key, pod: Workload | None, agent: AgentPod | None) -> None:
         before = self._pods.pop(key, None)
         if before is not None and (group := _group(before)) is not None:
             self._launchers[group].discard(key)
+            if not self._launchers[group]:
+                del self._launchers[group]
         if pod is not None:
             self._pods[key] = pod
             if (group := _group(pod)) is not None:
@@ -130,15 +132,18 @@ class Population:
         in_order = (pod for _, pod in sorted(after.items()))
         return merge(in_order, [] if machine is None else [machine], findings)
 
-    def _contested(self, gone: Sequence[Workload], come: Sequence[Workload]) -> bool:
-        freed = {workload.identity for workload in gone}
-        new: dict[Address, Workload] = {}
-        for workload in come:
+    def _contested(self, gone: Iterable[Workload], come: Iterable[Workload]) -> tuple[tuple[Address, Key, Key], ...]:
+        freed = {object_of(workload) for workload in gone}
+        new: dict[Address, Key] = {}
+        found = []
+        for workload in sorted(come, key=lambda workload: workload.identity):
+            key = object_of(workload)
             for address in workload.addresses.values():
                 holder = self._holders.get(address)
-                if new.setdefault(address, workload) is not workload or (holder is not None and holder not in freed):
-                    return True
-        return False
+                other = new.setdefault(address, key) if holder is None or holder in freed else holder
+                if other != key:
+                    found.append((address, key, other))
+        return tuple(found)
 
 
 def _group(pod: Workload) -> _Group | None:

@@ -35,13 +35,18 @@ from compiler.resolve import Resolved, replaced, resolve_by
 from compiler.snapshot import Snapshot, read_snapshot
 from compiler.suitability import Judge, Suitability, serving
 from compiler.tables import RoutingTable, Tables
+from compiler.text import counted
 from compiler.validate import assemble, read_config
+from compiler.workloads import contested_address
 
 _WORKLOADS: Final = frozenset({"Pod", "VirtualMachine"})
 _OURS: Final = frozenset({"EgressGateway", "EgressGatewayPolicy"})
 _QUICK: Final = _WORKLOADS | {"Node"}
 _OF_WORKLOADS: Final = _WORKLOADS | {"EgressCompilerConfig"}
 """Kinds that the population is read from; the configuration says which pods are agents."""
+
+_LABELS_PER_WORKLOAD: Final = 2
+"""When more label sets are remembered than that, they are forgotten: those of Jobs' pods never come again."""
 
 _BLOCKS_PER_CLASS: Final = 8
 """After so many different outcomes of a class the blocks are made anew, lest those of long ago stay for ever."""
@@ -90,7 +95,7 @@ class RefusedError(Exception):
     """The inputs have errors, so that there is nothing to begin with."""
 
     def __init__(self, findings: tuple[Diagnostic, ...]) -> None:
-        super().__init__(f"{len(findings)} errors, the first: {findings[0].message}")
+        super().__init__(f"{counted(len(findings), 'error')}, the first: {findings[0].message}")
         self.findings = findings
 
 
@@ -110,6 +115,7 @@ class Recompiler:
         loaded, findings = load([read_objects(name, raw) for name, raw in inputs.items()])
         refuse(findings)
         self._objects = {item.key: item for item in loaded.objects}
+        self._texts = 0
         self._state = _compile(loaded, earlier)
         self._population = _populate(loaded.objects, self._state)
 
@@ -118,15 +124,24 @@ class Recompiler:
 
         Args:
             changed: Objects that are new or different, as YAML or JSON, one or a list of them in each text.
-            removed: Kind, namespace and name of objects that are no more; one that was not there is no error.
+            removed: Kind, namespace and name of objects that are no more; one that was not there is no error, and one
+                that is given too is not gone.
+
+        Returns:
+            What comes of it. What compile would refuse is refused; so is a cluster without any gateway and policy.
         """
-        given, faults = load([read_objects(f"change {number}", raw) for number, raw in enumerate(changed, 1)])
+        files = []
+        for raw in changed:
+            self._texts += 1  # of the whole life, so that a place is of one text only
+            files.append(read_objects(f"change {self._texts}", raw))
+        given, faults = load(files)
         try:
             refuse(faults)
         except RefusedError as fault:
             return Change(fault.findings, {})
-        changes: dict[Key, Object | None] = {key: None for key in removed if key in self._objects}
-        changes |= {item.key: item for item in given.objects if self._is_news(item)}
+        there = {item.key: item for item in given.objects}
+        changes: dict[Key, Object | None] = {key: None for key in removed if key in self._objects and key not in there}
+        changes |= {key: item for key, item in there.items() if self._is_news(item)}
         if not changes:
             return Change((), {})
         try:
@@ -164,8 +179,12 @@ class Recompiler:
                 nodes[node.name] = node
         turnover = self._population.turn({key: item for key, item in changes.items() if key[0] != "Node"}, findings)
         refuse(findings.done())
-        if turnover.contested:
-            return None
+        known = {**self._objects, **changes} if turnover.contested else {}
+        refuse(
+            contested_address(address, item, other)
+            for address, key, holder in turnover.contested
+            if (item := known[key]) is not None and (other := known[holder]) is not None
+        )
         state, touched = _moved(self._state, turnover, nodes, self._population.agents(turnover))
         made = self._settle(state, touched)
         self._population.commit(turnover)
@@ -183,6 +202,7 @@ class Recompiler:
         plans = _plan(state, touched)
         changed = {name: plan for name, plan in plans.items() if plan != state.plans.get(name)}
         self._state = replace(state, plans={**state.plans, **changed})
+        state.matching.forget(_LABELS_PER_WORKLOAD * len(state.ground.cluster.workloads))
         return Change((), changed)
 
     def _anew(self, changes: Mapping[Key, Object | None]) -> Change:

@@ -10,12 +10,12 @@ from typing import Final, Literal
 
 import msgspec
 
-from compiler.diagnostics import Place
+from compiler.diagnostics import Diagnostic, Place, error
 from compiler.fastjson import Raw
 from compiler.findings import Findings
 from compiler.inputs import kubernetes
 from compiler.inputs.pods import Pod, PodSpec, PodStatus
-from compiler.load import Loaded, Object
+from compiler.load import Key, Loaded, Object
 from compiler.model import Address, AgentPod, Config, Family, Labels, Workload, by_family
 from compiler.shape import check_names, read_as
 from compiler.text import check_name, parse_address
@@ -188,14 +188,24 @@ def check_addresses(
                     other.extend(own)
                     groups.update({id(item): other for item in other})
                 clashes.append((workload, address, first))
-    objects = {item.place: item for item in loaded.objects} if clashes else {}
+    objects = {item.key: item for item in loaded.objects} if clashes else {}
     for workload, address, first in clashes:
-        message = (
-            f"{workload.kind} {workload.key} has the address {address} of {first.kind} {first.key}; "
-            "take a new snapshot, or remove the stale one"
-        )
-        findings.error("EG304", _address_place(objects[workload.place], address), message, first.place)
+        findings.add(contested_address(address, objects[object_of(workload)], objects[object_of(first)]))
     return tuple(tuple(group) for group in {id(group): group for group in groups.values()}.values())
+
+
+def object_of(workload: Workload) -> Key:
+    """Returns the key of the object that a workload is read from."""
+    return (workload.kind, workload.namespace, workload.name)
+
+
+def contested_address(address: Address, item: Object, first: Object) -> Diagnostic:
+    """Makes the error that a workload has the address of another."""
+    message = (
+        f"{item.kind} {item.title} has the address {address} of {first.kind} {first.title}; take a new snapshot, or "
+        "remove the stale one"
+    )
+    return error("EG304", _address_place(item, address), message, first.place)
 
 
 def _address_place(item: Object, address: Address) -> Place:

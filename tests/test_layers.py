@@ -104,7 +104,7 @@ COMPILER = {
     "validate",
     "population": "findings inputs.kubernetes load model shape workloads",
     "recompile": "account blocks diagnostics elect findings ground load matching members model nodeplan nodes pack "
-    "pipeline plan population ranges resolve snapshot suitability tables validate",
+    "pipeline plan population ranges resolve snapshot suitability tables text validate workloads",
     # findings and results as text
     "positions": "diagnostics source",
     "report": "balance diagnostics positions source text",

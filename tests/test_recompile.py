@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 from builders import Obj, cluster, gateway, member, patched, pod, policy
-from clusters import clusters
+from clusters import clusters, one_in
 from edits import NODE_CHANGES, pairs
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -138,10 +138,12 @@ def _some_workload(draw: DrawFn, objects: list[Obj]) -> Obj | None:
 
 
 def _readdressed(draw: DrawFn, item: Obj) -> Obj:
-    """Gives it another address: in a node's range or in none, free or not."""
+    """Gives it other addresses: in a node's range or in none, free or not, or that of its node."""
     if item["kind"] == "Pod":
-        address = draw(st.sampled_from(["10.111.11.77", "10.9.9.9", "172.31.0.9", "10.111.12.5", "10.111.12.78"]))
-        item["status"] = {"phase": "Running", "podIPs": [{"ip": address}]}
+        four = draw(st.sampled_from(["10.111.11.77", "10.9.9.9", "172.31.0.9", "10.111.12.5", "10.111.12.78"]))
+        six = draw(st.sampled_from([[], ["fd00:111:0:11::77"], ["fd00:dead::7"]]))
+        item["status"] = {"phase": "Running", "podIPs": [{"ip": ip} for ip in [four, *six]]}
+        item["spec"] = {**item.get("spec", {}), "hostNetwork": one_in(draw, 6)}
     return item
 
 
@@ -192,14 +194,15 @@ def test_classes_that_want_one_number_get_those_that_compile_gives(steps: list[l
             both.become(objects)
 
 
-BACKENDS: Final = policy(selectors=[{"podSelector": {"matchLabels": {"app": "backend"}}}])
+BACKEND: Final = {"app": "backend"}
+BACKENDS: Final = policy(selectors=[{"podSelector": {"matchLabels": BACKEND}}])
 NODES: Final = cluster(*member("worker-2", labels={}), gateway(), BACKENDS)
 
 
 def test_a_workload_more_concerns_its_node_and_the_nodes_of_its_gateway() -> None:
     both = Both(NODES)
 
-    more = both.become([*NODES, pod("another", "worker-2", labels={"app": "backend"})])
+    more = both.become([*NODES, pod("another", "worker-2", labels=BACKEND)])
 
     assert sorted(more.plans) == ["egress-1", "egress-2", "worker-2"]
 
@@ -245,7 +248,49 @@ def test_a_change_with_an_error_is_refused_and_changes_nothing(wrong: Obj, code:
     assert [finding.code for finding in change.refused] == [code]
     assert change.files == {}
     assert both.recompiler.bundle().files == both.files
-    assert sorted(both.become([*NODES, pod("another", "worker-2", labels={"app": "backend"})]).plans)
+    assert sorted(both.become([*NODES, pod("another", "worker-2", labels=BACKEND)]).plans)
+
+
+def test_a_node_that_knows_no_interfaces_learns_each_address_that_lies_in_no_range() -> None:
+    blind = [item for item in NODES if (item["kind"], item["metadata"]["name"]) != ("NodeNetworkState", "worker-2")]
+    both = Both(blind)
+
+    more = both.become([*blind, pod("another", "worker-1", ips=["10.111.11.77", "fd00:dead::7"], labels=BACKEND)])
+
+    assert "worker-2" in more.plans
+
+
+def test_what_is_removed_and_given_in_one_change_is_there() -> None:
+    both = Both(NODES)
+    backend = next(item for item in NODES if item["metadata"]["name"] == "backend")
+
+    change = both.recompiler.change([json.dumps(backend).encode()], [key(backend)])
+
+    assert change == Change((), {})
+    assert both.recompiler.bundle().files == both.files
+
+
+def test_findings_of_two_changes_are_about_different_texts() -> None:
+    both = Both(NODES)
+    both.become([*NODES, pod("another", "worker-2", ips=["10.111.12.7"])])
+    twin = pod("twin", "worker-2", ips=["10.111.12.7"])
+
+    (found,) = both.recompiler.change([json.dumps(twin).encode()]).refused
+
+    assert (found.code, found.place.file, found.place.field) == ("EG304", "change 2", "status.podIPs[0].ip")
+    assert [place.file for place in found.related] == ["change 1"]
+
+
+def test_pods_that_come_and_go_leave_nothing_behind() -> None:
+    both = Both(NODES)
+    matching = both.recompiler._state.matching  # noqa: SLF001  # what must not grow is inside
+
+    for number in range(50):
+        job = pod("job", "worker-2", labels={"job": str(number)})
+        both.recompiler.change([json.dumps(job).encode()])
+        both.recompiler.change([], [key(job)])
+
+    assert len(matching) < 20
 
 
 def test_the_same_again_and_what_was_not_there_change_nothing() -> None:
