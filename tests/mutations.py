@@ -57,8 +57,9 @@ def of_json(files: Files, paths: tuple[str, ...]) -> Iterator[Mutant]:
 def _ruleset(lines: list[str]) -> Iterator[tuple[int, list[str], list[str]]]:
     """Line number from 0, the lines there, and what to put in their place."""
     inside = ""
-    chains = [match[1] for line in lines if (match := re.match(r"\tchain (\S+) \{ \}", line))]
-    maps = [match[1] for line in lines if (match := re.match(rf"\tmap ({_ROUTES}) \{{ type", line))]
+    text = "\n".join(lines)
+    chains = re.findall(r"^\tchain (\S+) \{ \}", text, re.MULTILINE)
+    maps = re.findall(rf"^\tmap ({_ROUTES}) \{{ type", text, re.MULTILINE)
     for number, line in enumerate(lines):
         bare = re.sub(r' comment "[0-9a-f]{12}"$', "", line)
         if match := re.match(r"\t(chain|set|map) \S+ \{$", line):
