@@ -64,14 +64,8 @@ def _ruleset(lines: list[str]) -> Iterator[tuple[int, list[str], list[str]]]:
         bare = re.sub(r' comment "[0-9a-f]{12}"$', "", line)
         if match := re.match(r"\t(chain|set|map) \S+ \{$", line):
             inside = match[1]
-        if line.startswith("flush "):
-            yield number, [line], []
-        elif match := re.match(rf"\tmap ({_ROUTES}) \{{", line):
-            yield from ((number, [line], changed) for changed in _map(line, match[1], maps))
-        elif match := re.match(r"\tchain \S+ \{ type .* priority (-?\d+); policy accept; \}", line):
-            yield number, [line], [line.replace(match[1], str(int(match[1]) + 1))]
-            yield number, [line], [line.replace("policy accept", "policy drop")]
-        elif line.startswith("\t\t\t"):
+        yield from ((number, [line], changed) for changed in _declared(line, maps))
+        if line.startswith("\t\t\t"):
             yield from ((number, [line], [changed] if changed else []) for changed in _element(line, chains))
             if not line.endswith(","):
                 continue
@@ -86,13 +80,18 @@ def _ruleset(lines: list[str]) -> Iterator[tuple[int, list[str], list[str]]]:
                 yield number, [line, after], [after, line]
 
 
-def _map(line: str, name: str, maps: list[str]) -> Iterator[list[str]]:
-    """A map of routes not declared, one more declared, or its elements in another's map."""
-    if "type" in line:
+def _declared(line: str, maps: list[str]) -> Iterator[list[str]]:
+    """A hook changed; a set not emptied; a map of routes not there, one more, or its elements in another's map."""
+    if line.startswith("flush "):
         yield []
-        yield [line, line.replace(name, f"{name}0")]
-    else:
-        yield from ([line.replace(name, other)] for other in _others(name, maps))
+    elif match := re.match(r"\tchain \S+ \{ type .* priority (-?\d+); policy accept; \}", line):
+        yield [line.replace(match[1], str(int(match[1]) + 1))]
+        yield [line.replace("policy accept", "policy drop")]
+    elif match := re.match(rf"\tmap ({_ROUTES}) \{{ type", line):
+        yield []
+        yield [line, line.replace(match[1], f"{match[1]}0")]
+    elif match := re.match(rf"\tmap ({_ROUTES}) \{{$", line):
+        yield from ([line.replace(match[1], other)] for other in _others(match[1], maps))
 
 
 def _others(name: str, maps: list[str]) -> list[str]:
