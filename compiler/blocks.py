@@ -76,7 +76,7 @@ class Blocks:
         families = item.families
         key = _key(item.table, number, families, CONTESTED if item.contested else verdicts)
         if key not in self._local:
-            routes = _routes(item.table, families, f"0x{number:08x}", key[-1], BYPASS)
+            routes = _routes(item.table, families, "", key[-1], BYPASS)
             self._local[key] = LocalClass(chain_of(number), number, _members(item), routes)
         return self._local[key]
 
@@ -99,7 +99,8 @@ class Blocks:
             return None
         key = _key(item.table, number, known.families, verdicts)
         if key not in self._routes:
-            self._routes[key] = _routes(item.table, known.families, format_classid(number), key[-1], DROP_STRAY)
+            before = f"{format_classid(number)} . "
+            self._routes[key] = _routes(item.table, known.families, before, key[-1], DROP_STRAY)
         return RemoteClass(number, _members(item), known.sources, self._routes[key])
 
 
@@ -117,13 +118,13 @@ def _key(table: RoutingTable, number: int, families: tuple[Family, ...], verdict
 
 
 def _routes(
-    table: RoutingTable, families: tuple[Family, ...], number: str, told: tuple[str, ...], ordinary: str
+    table: RoutingTable, families: tuple[Family, ...], before: str, told: tuple[str, ...], ordinary: str
 ) -> Routes:
     """Makes what a table's decisions come to; `told` has the verdicts as in the key, `ordinary` is that on the rest."""
     asked = [(family, gateway) for family in families for gateway in table.taking[family]]
     verdicts: dict[tuple[Family, str | None], str] = dict(zip(asked, told, strict=True))
     return Routes(
-        number,
+        before,
         {
             family: merge(
                 (item.low, item.high, verdicts.get((family, item.gateway), ordinary))

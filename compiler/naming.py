@@ -47,6 +47,16 @@ def _is_classid(number: int) -> bool:
     return number > _HALF and bool(number & _HALF) and number != _ROOT
 
 
+def digits(class_id: int) -> str:
+    """Returns the number of a class as it stands in names of its own: `local_9ddcfe56`, `route4_9ddcfe56`."""
+    return f"{class_id:08x}"
+
+
+def bucket(class_id: int) -> str:
+    """Returns the bucket of a class, as in `remote_56`: the last two digits of its number, so one of 256."""
+    return f"{class_id & 0xFF:02x}"
+
+
 @lru_cache(maxsize=1 << 14)
 def chain_name(prefix: str, name: str) -> str:
     """Returns the name of a chain for a Kubernetes object: `to_node-1`.

@@ -1,12 +1,13 @@
 """What one node is to do, ready to be written down: the value that `plan` makes and `render` formats.
 
 Nodes share the parts that are the same for many of them: a class of workloads, of which a cluster has thousands, is one
-object in all plans that decide the same for it. Its elements are made text once, in `elements`, and not once a node.
+object in all plans that decide the same for it. Its elements are made text once, and not once a node.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Final
 
 from bundle.model import Addresses, Routing
 from bundle.ruleset import format_classid, format_range
@@ -14,6 +15,9 @@ from compiler.model import Address, Family, Network
 
 Elements = Mapping[Family, tuple[str, ...]]
 """Elements of a set or map for each address family, in nft's words."""
+
+SEPARATOR: Final = ",\n\t\t\t"
+"""Between two elements in a ruleset."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +48,19 @@ class Routes:
     """What is decided for a class of workloads.
 
     Attributes:
-        number: Of the class, as nft writes it in the map.
+        key: What stands before the destination in a map of several classes, as in `1a2b:3c4d . `; empty where the class
+            has a map of its own.
         spans: For each family that its workloads have, in ascending order.
     """
 
-    number: str
+    key: str
     spans: Mapping[Family, tuple[Span, ...]]
 
     @cached_property
-    def elements(self) -> Elements:
-        """The elements of the map of routes."""
+    def text(self) -> Mapping[Family, str]:
+        """The elements of the map of routes, all as one text."""
         return {
-            family: tuple(f"{self.number} . {_range(low, high, family)} : {verdict}" for low, high, verdict in spans)
+            family: SEPARATOR.join(f"{self.key}{_range(low, high, family)} : {verdict}" for low, high, verdict in spans)
             for family, spans in self.spans.items()
         }
 
@@ -68,7 +73,7 @@ def _range(low: int, high: int, family: Family) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LocalClass:
-    """A class of workloads of this node, which has a chain; `members` says which those are, for readers."""
+    """A class of workloads of this node, which has a chain and maps of its own; `members` says which, for readers."""
 
     chain: str
     class_id: int
@@ -95,7 +100,7 @@ class RemoteSources:
 
 @dataclass(frozen=True, slots=True)
 class RemoteClass:
-    """A class of other nodes' workloads, which has no chain; `members` says which those are, for readers."""
+    """A class of other nodes' workloads, one of a bucket's; `members` says which those are, for readers."""
 
     class_id: int
     members: str

@@ -6,7 +6,7 @@ and so is each chain of a class, a next hop or a gateway.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
@@ -16,12 +16,12 @@ import jinja2
 from bundle import names
 from bundle.ruleset import fingerprint, format_classid
 from compiler.model import Address, Family
-from compiler.nodeplan import Elements, NodePlan, Translation
+from compiler.naming import bucket, chain_name, digits
+from compiler.nodeplan import SEPARATOR, Elements, NodePlan, RemoteClass, Routes, Translation
 from compiler.resources import resource
 
 _ALL_BITS: Final = 0xFFFFFFFF
 _HOLE: Final = "\0"  # no text of a ruleset has it
-_SEPARATOR: Final = ",\n\t\t\t"
 _MOST: Final = 1 << 16  # chains whose text is kept: a cluster has fewer classes, next hops and gateways
 
 
@@ -49,9 +49,32 @@ class SetText:
     purpose: str
 
 
+@dataclass(frozen=True, slots=True)
+class _RouteMaps:
+    """The two maps of routes of a class or a bucket.
+
+    Attributes:
+        declared: Their declarations.
+        flushed: The commands that empty them.
+        around: What stands before and behind the elements of each.
+    """
+
+    declared: str
+    flushed: str
+    around: Mapping[Family, tuple[str, str]]
+
+    def filled(self, routes: Sequence[Routes]) -> str:
+        """Returns those with elements."""
+        text = ""
+        for family, (before, behind) in self.around.items():
+            if found := [item.text[family] for item in routes if item.text.get(family)]:
+                text += f"{before}{SEPARATOR.join(found)}{behind}"
+        return text
+
+
 def render(plan: NodePlan) -> str:
     """Returns the whole ruleset of a node."""
-    elements = {name: _SEPARATOR.join(lines) for name, lines in _elements(plan) if lines}
+    elements = {name: SEPARATOR.join(lines) for name, lines in _elements(plan) if lines}
     kind = _Kind(
         mask=plan.mark_mask,
         node_interfaces=plan.node_interfaces,
@@ -62,7 +85,11 @@ def render(plan: NodePlan) -> str:
         filled=frozenset(elements),
     )
     mask = plan.mark_mask
+    buckets = _buckets(plan.remotes)
+    numbers = [digits(item.class_id) for item in plan.classes]
+    maps = [*(_route_maps("remoteroute", number) for number in buckets), *(_route_maps("route", n) for n in numbers)]
     chains = [
+        *(chain_name("remote", number) for number in buckets),
         *(item.chain for item in plan.classes),
         *(item.chain for item in plan.next_hops),
         *(name for item in plan.translations for name in (item.mark_chain, item.nat_chain)),
@@ -70,8 +97,13 @@ def render(plan: NodePlan) -> str:
     parts: dict[str, str] = {
         "node": plan.node,
         "chains": "".join(f"\n\tchain {name} {{ }}" for name in chains),
-        "remote_classes": "".join(_remote_class(item.class_id, item.members) for item in plan.remotes),
-        "classes": "".join(_class_chain(item.chain, item.class_id, item.members) for item in plan.classes),
+        "maps": "".join(item.declared for item in maps),
+        "flushes": "".join(item.flushed for item in maps),
+        "buckets": "".join(_bucket(number, classes) for number, classes in buckets.items()),
+        "classes": "".join(
+            _class_chain(item.chain, number, item.members) + _route_maps("route", number).filled((item.routes,))
+            for number, item in zip(numbers, plan.classes, strict=True)
+        ),
         "next_hops": "".join(_next_hop(item.node, item.chain, item.mark, mask) for item in plan.next_hops),
         "gateways": "".join(_gateway(item, mask) for item in plan.translations),
         "translations": "".join(_translation(item) for item in plan.translations),
@@ -125,7 +157,7 @@ def _frame(kind: _Kind) -> tuple[str, ...]:
     return tuple(seal(text).split(_HOLE))
 
 
-_HOLES: Final = ("node", "chains", "remote_classes", "classes", "next_hops", "gateways", "translations")
+_HOLES: Final = ("node", "chains", "maps", "flushes", "buckets", "classes", "next_hops", "gateways", "translations")
 
 
 def _macro(name: str, *arguments: object) -> str:
@@ -134,8 +166,45 @@ def _macro(name: str, *arguments: object) -> str:
 
 
 @lru_cache(maxsize=_MOST)
-def _class_chain(chain: str, class_id: int, members: str) -> str:
-    return _macro("class_chain", chain, class_id, members)
+def _class_chain(chain: str, number: str, members: str) -> str:
+    return _macro("class_chain", chain, number, members)
+
+
+def _buckets(remotes: Iterable[RemoteClass]) -> dict[str, list[RemoteClass]]:
+    """Returns the classes by bucket, sorted."""
+    found: dict[str, list[RemoteClass]] = {}
+    for item in remotes:
+        found.setdefault(bucket(item.class_id), []).append(item)
+    return dict(sorted(found.items()))
+
+
+def _bucket(number: str, classes: Sequence[RemoteClass]) -> str:
+    """Returns the chain and the filled maps of a bucket."""
+    before, behind = _bucket_chain(number)
+    members = "".join(_remote_class(item.class_id, item.members) for item in classes)
+    maps = _route_maps("remoteroute", number)
+    return f"{before}{members}{behind}{maps.filled([item.routes for item in classes])}"
+
+
+@lru_cache(maxsize=_MOST)
+def _bucket_chain(number: str) -> tuple[str, str]:
+    before, behind = _macro("bucket_chain", chain_name("remote", number), number, _HOLE).split(_HOLE)
+    return before, behind
+
+
+@lru_cache(maxsize=_MOST)
+def _route_maps(name: str, number: str) -> _RouteMaps:
+    """Returns the texts of the maps of a class, `route`, or of a bucket, `remoteroute`."""
+    declared = flushed = ""
+    around = {}
+    for family in Family:
+        whole = f"{name}{family.value}_{number}"
+        sort = ("" if name == "route" else "classid . ") + f"ipv{family.value}_addr : verdict"
+        declared += _macro("declared", whole, sort)
+        flushed += _macro("flushed", whole)
+        before, behind = _macro("filled", whole, sort, _HOLE).split(_HOLE)
+        around[family] = (before, behind)
+    return _RouteMaps(declared, flushed, around)
 
 
 @lru_cache(maxsize=_MOST)
@@ -178,11 +247,10 @@ _OF_A_FAMILY: Final = (
     ("set", "translated", "mark . {}", False, "The source address of a mark."),
     ("set", "owned", "{}", False, "Source addresses of gateways, which no other gateway's packet may have."),
     ("map", "source", "{} : verdict", False, "Workloads and their classes."),
-    ("map", "route", "mark . {} : verdict", True, "Class and destination to what is done."),
     ("map", "remote", "{} : classid", False, "Workloads of other nodes and their classes."),
-    ("map", "remoteroute", "classid . {} : verdict", True, "Their class and destination to what is done."),
 )
 _OF_BOTH: Final = (
+    ("map", "remoteclass", "classid : verdict", False, "The bucket of each of these classes."),
     ("set", "masqueraded", "mark . ifname", False, "The interface on which a mark's packets are masqueraded."),
     (
         "map",
@@ -215,12 +283,16 @@ def _elements(plan: NodePlan) -> Iterator[tuple[str, Sequence[str]]]:
         yield f"translated{number}", [f"{m} . {a}" for m, addresses in translated for a in _of(family, addresses)]
         yield f"owned{number}", [str(address) for address in sorted(owned, key=int)]
         yield f"source{number}", plan.sources.get(family, ())
-        yield f"route{number}", _all(family, (item.routes.elements for item in plan.classes))
         yield f"remote{number}", _all(family, (item.sources.elements for item in plan.remotes))
-        yield f"remoteroute{number}", _all(family, (item.routes.elements for item in plan.remotes))
     translations = plan.translations
+    yield "remoteclass", [_led(item.class_id) for item in plan.remotes]
     yield "masqueraded", [f'{_mark(t.mark)} . "{t.masquerade}"' for t in translations if t.masquerade]
     yield "translation", [f"{_mark(item.mark)} : goto {item.nat_chain}" for item in translations]
+
+
+@lru_cache(maxsize=_MOST)
+def _led(class_id: int) -> str:
+    return f"{format_classid(class_id)} : goto {chain_name('remote', bucket(class_id))}"
 
 
 def _all(family: Family, blocks: Iterable[Elements]) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from compiler.model import Family, Network
+from compiler.naming import chain_name, digits
 from compiler.nodeplan import Elements
 from compiler.ranges import Cover, collapse
 from compiler.resolve import WorkloadClass
@@ -41,7 +42,7 @@ NOBODY = Residents((), {}, (), ())
 
 def chain_of(number: int) -> str:
     """Returns the name of the chain of a class."""
-    return f"local_{number:08x}"
+    return chain_name("local", digits(number))
 
 
 def reside(
