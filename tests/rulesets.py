@@ -42,8 +42,9 @@ def sources(ruleset: Ruleset, family: int) -> list[Address]:
 def destinations(ruleset: Ruleset, family: int) -> list[Address]:
     """The first and the last address of every interval of the ruleset, and their neighbours."""
     found = {ip_address("203.0.113.10" if family == 4 else "2001:db8:ffff::10")}
-    for name in (f"cluster{family}", f"route{family}", f"remoteroute{family}"):
-        for key in ruleset.sets[name].elements if name in ruleset.sets else ():
+    names = (f"cluster{family}", f"route{family}_", f"remoteroute{family}_")
+    for item in (item for name, item in ruleset.sets.items() if name.startswith(names)):
+        for key in item.elements:
             for edge in _edges(key.rpartition(" . ")[2]):
                 found |= {type(edge)(number) for number in range(int(edge) - 1, int(edge) + 2) if _fits(edge, number)}
     return sorted(found, key=int)

@@ -590,7 +590,8 @@ def test_a_mark_number_gets_another_meaning_only_when_nothing_carries_it(node: N
 
     assert [name for name, _ in node.writes[:3]] == ["run_nft", "run_nft", "wait"]
     assert node.scripts()[1] == (
-        f"delete element {TABLE} route4_a {{ 0.0.0.0/0 }}\ndelete element {TABLE} route4_b {{ 0.0.0.0-9.255.255.255 }}\n"
+        f"delete element {TABLE} route4_a {{ 0.0.0.0/0 }}\n"
+        f"delete element {TABLE} route4_b {{ 0.0.0.0-9.255.255.255 }}\n"
     )
     assert len(node.scripts()) == 4
     node.must_apply(renumbered())
