@@ -128,9 +128,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (rf"{_MASKED} \. ip6? saddr @(?P<set>\S+)", "mark_source"),
         (rf"{_MASKED} \. oifname @(?P<set>\S+)", "mark_interface"),
         (rf"{_MASKED} \. rt ip6? nexthop @(?P<set>\S+)", "mark_next_hop"),
-        (rf"{_MASKED} \^ (?P<value>0x[0-9a-f]{{8}}) \. (?P<family>ip6?) daddr vmap @(?P<set>\S+)", "class_map"),
         (rf"meta mark set {_MASKED}(?: \^ (?P<value>0x[0-9a-f]{{8}}))?", "set_mark"),
-        (r"meta priority \. (?P<family>ip6?) daddr vmap @(?P<set>\S+)", "priority_map"),
+        (r"meta priority vmap @(?P<set>\S+)", "class_map"),
+        (r"meta priority \. (?P<family>ip6?) daddr vmap @(?P<set>\S+)", "route_map"),
         (r"meta priority set none", "clear_priority"),
         (rf"meta priority set {_ADDRESS} map @(?P<set>\S+)", "set_priority"),
         (rf"{_ADDRESS} (?P<vmap>vmap )?@(?P<set>\S+)", "address"),
@@ -362,24 +362,20 @@ class Evaluator:
 
         return act
 
-    def _on_priority_map(self, found: re.Match[str]) -> _Match:
-        return self._class_lookup(found, lambda packet: packet.priority)
-
     def _on_mark_map(self, found: re.Match[str]) -> _Match:
         mask = int(found["mask"], 16)
         return self._lookup(found["set"], lambda packet: ((), packet.mark & mask), vmap=True)
 
     def _on_class_map(self, found: re.Match[str]) -> _Match:
-        mask, value = int(found["mask"], 16), int(found["value"], 16)
-        return self._class_lookup(found, lambda packet: packet.mark & mask ^ value)
+        return self._lookup(found["set"], lambda packet: ((), packet.priority), vmap=True)
 
-    def _class_lookup(self, found: re.Match[str], number: Callable[[Packet], int]) -> _Match:
+    def _on_route_map(self, found: re.Match[str]) -> _Match:
         version = 4 if found["family"] == "ip" else 6
 
         def key(packet: Packet) -> tuple[tuple[object, ...], int] | None:
             if packet.destination.version != version:
                 return None
-            return (number(packet),), int(packet.destination)
+            return (packet.priority,), int(packet.destination)
 
         return self._lookup(found["set"], key, vmap=True)
 

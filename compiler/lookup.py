@@ -36,7 +36,7 @@ class Table:
 
 
 def index(item: Set) -> Table:
-    """Reads a set's elements: the last part of the key is an address, a range or a mark, or an interface name.
+    """Reads a set's elements: the last part of the key is an address, a range, a number or an interface name.
 
     Raises:
         TableError: They are not of its type, or overlap.
@@ -77,7 +77,7 @@ def _number(text: str, kind: str) -> int:
 
 
 def _bounds(text: str, kind: str) -> tuple[int, int]:
-    if kind == "mark":
+    if kind in {"mark", "classid"}:
         return _number(text, kind), _number(text, kind)
     low, dash, high = text.partition("-")
     if dash:

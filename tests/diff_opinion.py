@@ -7,7 +7,7 @@ from typing import Any
 
 from bundle.directory import NodePart
 from compiler.diff.change import Change, NodeChange
-from compiler.diff.meaning import CLASS_RULES, Meaning
+from compiler.diff.meaning import BUCKET_RULES, CLASS_RULES, MISSING, Meaning
 from compiler.verify.intervals import bounds
 
 Spans = list[tuple[int, int, int, str]]
@@ -72,6 +72,9 @@ class Rebuilt:
         self._tables = {
             what: text.partition(", table ")[2] for what, text in meaning.marks.items() if ", table " in text
         }
+        ways = {name: text.partition(" ") for name, text in meaning.classes.items()}
+        self._class_chains = {name: way for name, (kind, _, way) in ways.items() if kind == "chain"}
+        self._class_numbers = {name: way for name, (kind, _, way) in ways.items() if kind == "number"}
 
     def said(self) -> dict[str, Any]:
         chains, sets = self._chains(), self._sets()
@@ -97,37 +100,60 @@ class Rebuilt:
     def _chains(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         meaning = self._meaning
         found = {}
-        for name, chain in meaning.classes.items():
-            number = f"0x{chain.rpartition('_')[2]}"
+        for name, chain in self._class_chains.items():
+            digits = chain.rpartition("_")[2]
             rules = meaning.chains.get(name, CLASS_RULES)
             hook = meaning.facts.get(("chain", f"chain {name}", ""), "")
-            found[chain] = (hook, tuple(text.replace("class", number) for text in rules))
+            found[chain] = (hook, tuple(text.replace("class", digits) for text in rules))
+        for digits in map(_bucket, self._class_numbers.values()):
+            found[f"remote_{digits}"] = ("", tuple(text.replace("bucket", digits) for text in BUCKET_RULES))
         for (kind, place, _), hook in meaning.facts.items():
             name = place.removeprefix("chain ")
-            if kind == "chain" and name not in meaning.classes:
+            if kind == "chain" and hook == MISSING:
+                del found[name]
+            elif kind == "chain" and name not in meaning.classes:
                 found[name] = (hook, tuple(self._numbers(text) for text in meaning.chains[name]))
         return found
 
     def _sets(self) -> dict[str, tuple[str, str, bool, dict[str, Any]]]:
         meaning = self._meaning
         found: dict[str, tuple[str, str, bool, dict[str, Any]]] = {}
+        owners = [("route", chain.rpartition("_")[2], "") for chain in self._class_chains.values()]
+        owners += [("remoteroute", _bucket(number), "classid . ") for number in self._class_numbers.values()]
+        for name, digits, key in owners:
+            for version in "46":
+                spec = f"type {key}ipv{version}_addr : verdict; flags interval"
+                found[f"{name}{version}_{digits}"] = ("map", spec, True, {})
         for (kind, place, _), value in meaning.facts.items():
-            if kind == "set":
+            if kind == "set" and value == MISSING:
+                del found[place.split()[1]]
+            elif kind == "set":
                 spec, kept, _ = value.partition("; not emptied")
                 found[place.split()[1]] = (place.split()[0], spec, not kept, {})
+        if "remoteclass" in found:
+            found["remoteclass"][3].update({n: f"goto remote_{_bucket(n)}" for n in self._class_numbers.values()})
         for (kind, place, subject), value in meaning.facts.items():
             if kind in {"element", "decision"}:
                 item = found[place.split()[1]]
                 item[3][self._numbers(subject)] = value if item[0] == "map" else None
+                if value == MISSING:
+                    del item[3][subject]
         for (place, address), value in meaning.sources.items():
-            found[place.split()[1]][3][address] = (
-                f"goto {meaning.classes[value]}" if value in meaning.classes else value
-            )
+            chain = self._class_chains.get(value)
+            found[place.split()[1]][3][address] = f"goto {chain}" if chain else self._class_numbers.get(value, value)
         for (_, place, name), elements in meaning.spans.items():
-            number = f"0x{meaning.classes[name].rpartition('_')[2]}" if name in meaning.classes else name
-            spans = painted(span(text, value) for text, value in elements.items())
-            found[place.split()[1]][3][number] = spans
+            where, number = place.split()[1], self._class_numbers.get(name, name)
+            if where in {"route4", "route6"}:
+                where, number = f"{where}_{self._class_chains[name].rpartition('_')[2]}", ""
+            elif where in {"remoteroute4", "remoteroute6"}:
+                where = f"{where}_{_bucket(number)}"
+            found[where][3][number] = painted(span(text, value) for text, value in elements.items())
         return found
+
+
+def _bucket(number: str) -> str:
+    """The last two digits of a class, from `1a2b:3c4d`."""
+    return number.rpartition(":")[2].zfill(2)[-2:]
 
 
 _FAMILY = {"-4": "ipv4", "-6": "ipv6"}

@@ -90,12 +90,12 @@ COMPILER = {
     "routes": "links model nodeplan suitability",
     "peers": "model suitability",
     "verdicts": "",
-    "residents": "model nodeplan ranges resolve tables",
+    "residents": "model naming nodeplan ranges resolve tables",
     "ground": "elect links model naming nodeplan peers ranges residents resolve strays suitability tables",
     "blocks": "intervals model naming nodeplan residents resolve tables verdicts",
     "plan": "blocks diagnostics elect findings ground model naming nodeplan peers ranges residents resolve routes "
     "suitability verdicts",
-    "render": "model nodeplan resources",
+    "render": "model naming nodeplan resources",
     "account": "elect model peers resolve suitability",
     "pack": "account nodeplan render",
     # the edge to the disk, and the stages in their order
@@ -119,13 +119,15 @@ COMPILER = {
     "verify.forms": "model",
     "verify.decisions": "model",
     "verify.claims": "model naming ranges verify.decisions verify.failure",
-    "verify.skeleton": "evaluate model",
+    "verify.specs": "",
+    "verify.skeleton": "evaluate model verify.specs",
     "verify.written": "nodeplan render verify.skeleton",
     "verify.scope": "naming verify.claims verify.failure verify.forms",
     "verify.marks": "model naming verify.claims verify.failure verify.forms verify.scope",
-    "verify.classes": "model verify.claims verify.decisions verify.failure verify.forms verify.intervals verify.scope",
+    "verify.classes": "model naming verify.claims verify.decisions verify.failure verify.forms verify.intervals "
+    "verify.scope",
     "verify.ruleset": "model verify.claims verify.classes verify.decisions verify.failure verify.forms "
-    "verify.intervals verify.marks verify.scope verify.skeleton verify.written",
+    "verify.intervals verify.marks verify.scope verify.skeleton verify.specs verify.written",
     "verify.routing": "model naming verify.claims verify.failure verify.marks",
     "verify.account": "model ranges source verify.failure",
     "verify.verify": "account evaluate progress source trace verify.account verify.claims verify.failure "

@@ -14,25 +14,42 @@ from typing import Final, TypeVar
 from bundle.model import Address, Addresses, FamilyName, Routing, Workloads
 from bundle.ruleset import Chain, Ruleset, Set, parse_classid
 from compiler.diff.change import Kind
-from compiler.naming import class_ids
+from compiler.naming import bucket, chain_name, class_ids
 from compiler.verify.decisions import Class, classes_of
 from compiler.verify.intervals import bounds
 
 Key = tuple[Kind, str, str]
 """Kind, place and subject, as in a `Change`."""
 
-CLASS_RULES: Final = (
-    "meta mark & 0x00000000 ^ class . ip daddr vmap @route4",
-    "meta mark & 0x00000000 ^ class . ip6 daddr vmap @route6",
+CLASS_RULES: Final = ("ip daddr vmap @route4_class", "ip6 daddr vmap @route6_class", "counter drop")
+"""The rules of every class's chain, where `class` is its number; a chain that has them needs no more words."""
+
+BUCKET_RULES: Final = (
+    "meta priority . ip daddr vmap @remoteroute4_bucket",
+    "meta priority . ip6 daddr vmap @remoteroute6_bucket",
     "counter drop",
 )
-"""The rules of every class's chain, where `class` is its number; a chain that has them needs no more words."""
+"""The rules of every bucket's chain, where `bucket` is its number.
+
+A class of other nodes' workloads brings its bucket with it: the chain, the maps and the element that leads there need
+words only where they are otherwise.
+"""
+
+_ROUTE_MAPS: Final = {
+    f"{name}{version}": f"type {key}ipv{version}_addr : verdict; flags interval"
+    for name, key in (("route", ""), ("remoteroute", "classid . "))
+    for version in (4, 6)
+}
+"""The maps of routes, without the number of the class or the bucket whose they are."""
+MISSING: Final = "missing"
+"""The value of a fact: what must be there is not."""
 
 _T = TypeVar("_T")
 _V = TypeVar("_V")
 
 _CLASS_CHAIN = re.compile(r"(?P<scope>local|remote)_(?P<number>[0-9a-f]{8})")
-_CLASS_NUMBER = re.compile(r"(?<= [\^|] )0x[0-9a-f]{8}(?= \. ip6? daddr vmap @route[46]$)")
+_CLASS_NUMBER = re.compile(r"(?<= daddr vmap @route[46]_)[0-9a-f]{8}$")
+_ROUTE_MAP = re.compile(r"(?P<name>(?:remote)?route[46])_(?P<number>[0-9a-f]+)")
 _MARK_SET = re.compile(r"(?<=[\^|] )0x[0-9a-f]{8}$")  # written with ^, listed with |
 _MARKING = {"to_": "node", "gateway_": "gateway"}
 _TRANSLATING = "goto snat_"
@@ -114,10 +131,10 @@ class _Reader:
         for chain, name in self._class_names.items():
             # The chain's own word for its number counts; it may be the same on both sides and so not be read here.
             found = (_CLASS_NUMBER.search(rule.text) for rule in ruleset.chains[chain].rules)
-            number = next((match[0] for match in found if match), f"0x{chain.rpartition('_')[2]}")
+            number = next((match[0] for match in found if match), chain.rpartition("_")[2])
             self._numbers.setdefault(number, name)
         self._remotes = _remote_names(ruleset, names)
-        self._numbers |= self._remotes
+        self._buckets = {bucket(parse_classid(number)) for number in self._remotes}
         self._marks = _marks(ruleset)
         self._marked = _inverse((mark, what) for what, mark in self._marks.items())
         pairs = {(rule.table, self._marked.get(rule.fwmark, "")) for rule in routing.rules}
@@ -135,6 +152,7 @@ class _Reader:
             self._read_set(item)
         if "" not in self._ruleset.flushed:
             self._put("set", "table inet egressc", "", "not emptied before it is filled")
+        self._read_missing()
         for kind, name in self._ruleset.others:
             self._put("set", kind, name, "not ours")
         self._read_routing()
@@ -169,6 +187,8 @@ class _Reader:
             texts = tuple(_CLASS_NUMBER.sub(lambda match: self._own(match[0], name), text) for text in texts)
             if not chain.hook and texts == CLASS_RULES:
                 return
+        elif not chain.hook and self._is_bucket(chain.name, texts):
+            return
         elif chain.name.startswith(tuple(_MARKING)):
             texts = tuple(_MARK_SET.sub(lambda match: self._mark(match[0]), text) for text in texts)
         self._chains[name or chain.name] = texts
@@ -177,6 +197,10 @@ class _Reader:
 
     def _own(self, number: str, name: str) -> str:
         return "class" if self._numbers.get(number) == name else number
+
+    def _is_bucket(self, chain: str, rules: tuple[str, ...]) -> bool:
+        number = chain.removeprefix("remote_")
+        return number in self._buckets and rules == tuple(text.replace("bucket", number) for text in BUCKET_RULES)
 
     def _mark(self, mark: str) -> str:
         what = self._marked.get(mark)
@@ -189,9 +213,17 @@ class _Reader:
     def _read_set(self, item: Set) -> None:
         place = f"{item.kind} {item.name}"
         kept = "" if item.name in self._ruleset.flushed else "; not emptied before it is filled"
+        if (found := _ROUTE_MAP.fullmatch(item.name)) and self._is_known(found):
+            if item.spec + kept != _ROUTE_MAPS[found["name"]]:
+                self._put("set", place, "", item.spec + kept)
+            self._read_spans(f"{item.kind} {found['name']}", item, found["number"])
+            return
         self._put("set", place, "", item.spec + kept)
+        if item.name == "remoteclass":
+            self._read_buckets(place, item)
+            return
         if item.spec.endswith("; flags interval"):
-            self._read_spans(place, item)
+            self._read_spans(place, item, "")
             return
         for key, value in item.elements.items():
             if item.spec.startswith("type mark"):
@@ -203,17 +235,47 @@ class _Reader:
             else:
                 self._put("element", place, key, "")
 
-    def _read_spans(self, place: str, item: Set) -> None:
+    def _is_known(self, found: re.Match[str]) -> bool:
+        """Whether a map of routes is of a class or a bucket that is known."""
+        return found["number"] in (self._buckets if found["name"].startswith("remote") else self._numbers)
+
+    def _read_spans(self, place: str, item: Set, number: str) -> None:
+        """Reads a set or map of ranges; `number` is that of its class or bucket, empty if it has none."""
         kind: Kind = "element" if item.kind == "set" else "decision"
         for key, value in item.elements.items():
-            number, dot, span = key.rpartition(" . ")
+            head, dot, span = key.rpartition(" . ")
             try:
                 bounds(span)
             except ValueError:
                 self._put(kind, place, key, value or "")
                 continue
-            name = self._numbers.get(number, number) if dot else ""
-            self._spans.setdefault((kind, place, name), {})[span] = value or ""
+            where, name = place, self._numbers.get(number, "")
+            if dot:
+                # Of a version whose maps had all classes, by their chains' numbers.
+                name = self._remotes.get(head) or self._numbers.get(head.removeprefix("0x"), head)
+                if not number or head not in self._remotes or bucket(parse_classid(head)) != number:
+                    where = f"{item.kind} {item.name}"  # another's bucket
+            self._spans.setdefault((kind, where, name), {})[span] = value or ""
+
+    def _read_buckets(self, place: str, item: Set) -> None:
+        """Reads which class of other nodes' workloads leads to which bucket; what is as it must be goes unsaid."""
+        for number in sorted({*self._remotes, *item.elements}):
+            target = item.elements.get(number, MISSING)
+            must = chain_name("goto remote", bucket(parse_classid(number))) if number in self._remotes else None
+            if target != must:
+                self._put("element", place, number, target or "")
+
+    def _read_missing(self) -> None:
+        """Tells what a class or a bucket lacks that it must have."""
+        sets = self._ruleset.sets
+        wanted = [("remoteroute", number) for number in sorted(self._buckets) if "remoteclass" in sets]
+        wanted += [("route", number) for number in sorted(self._numbers) if "route4" not in sets]
+        for name, number in wanted:
+            for whole in (f"{name}4_{number}", f"{name}6_{number}"):
+                if whole not in sets:
+                    self._put("set", f"map {whole}", "", MISSING)
+            if name == "remoteroute" and f"remote_{number}" not in self._ruleset.chains:
+                self._put("chain", f"chain remote_{number}", "", MISSING)
 
     def _read_routing(self) -> None:
         for rule in self._routing.rules:
@@ -257,7 +319,7 @@ def _remote_names(ruleset: Ruleset, names: Names) -> dict[str, str]:
     for item in ruleset.sets.values():
         if item.spec.endswith(" : classid"):
             found.update(value for value in item.elements.values() if value is not None)
-        elif item.spec.startswith("type classid . "):
+        elif item.spec.startswith("type classid "):
             found.update(key.partition(" . ")[0] for key in item.elements)
     result: dict[str, str] = {}
     for text in found:

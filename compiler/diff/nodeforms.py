@@ -26,6 +26,7 @@ _LEFT_OUT: Final = 300
 _ABOUT: Final = {
     "map source": "workloads to their classes",
     "map remoteroute": "by destination",
+    "map remoteclass": "other nodes' classes to their buckets",
     "map remote": "other nodes' workloads to their classes",
     "map route": "by destination",
     "map translation": "the translation of a mark",

@@ -19,6 +19,8 @@ _BLOCK: Final = re.compile(r"^\t(?P<name>(?:chain|set|map) \S+) \{\n.*?^\t\}\n",
 _SAY_MARKS: Final = ("chain to_", "chain gateway_", "map translation")
 """Blocks that say what a mark stands for."""
 _HOLD_MARKS: Final = (*_SAY_MARKS, "set nexthop", "set translated", "set masqueraded")
+_SAY_BUCKETS: Final = ("map remoteclass", "chain remote_")
+"""Blocks that say that other nodes' workloads find what is decided for them."""
 
 
 def nodes(
@@ -105,7 +107,8 @@ def _files(bundle: Bundle, node: str) -> dict[str, bytes]:
 def without_common(old: bytes, new: bytes) -> tuple[bytes, bytes]:
     """Leaves out of two rulesets the chains and sets that both fill alike; what declares them stays.
 
-    What is left tells the two apart as the whole does: a block that holds marks stays where marks have another meaning.
+    What is left tells the two apart as the whole does: a block that holds marks stays where marks have another meaning,
+    and one that a class of other nodes' workloads needs stays always.
     """
     try:
         before, after = old.decode(), new.decode()
@@ -119,7 +122,7 @@ def without_common(old: bytes, new: bytes) -> tuple[bytes, bytes]:
     }
     differing = (blocks[0].keys() ^ blocks[1].keys()) | {item for item in blocks[0] if item not in common}
     kept = _SAY_MARKS if not any(name.startswith(_SAY_MARKS) for name, _ in differing) else _HOLD_MARKS
-    left_out = {block for name, block in common if not name.startswith(kept)}
+    left_out = {block for name, block in common if not name.startswith((*kept, *_SAY_BUCKETS))}
 
     def cut(text: str) -> bytes:
         return _BLOCK.sub(lambda match: "" if match[0] in left_out else match[0], text).encode()

@@ -32,9 +32,15 @@ class Translates:
 
 @dataclass(frozen=True, slots=True)
 class LooksUp:
-    """Looks up (class, destination) in the route maps, and drops what it does not find."""
+    """Looks up the destination in two maps, one a family, and drops what it does not find.
 
-    class_id: int
+    Attributes:
+        maps: Their names, IPv4 first.
+        among: Whether the maps are of several classes, so that the class is looked up too.
+    """
+
+    maps: tuple[str, str]
+    among: bool
 
 
 Form = Marks | Drops | Translates | LooksUp
@@ -42,7 +48,7 @@ Form = Marks | Drops | Translates | LooksUp
 _MARK: Final = re.compile(r"counter meta mark set meta mark & (0x[0-9a-f]{8}) \^ (0x[0-9a-f]{8})")
 _SNAT: Final = re.compile(r"snat (ip6?) to ([0-9a-f.:]+)")
 _MASQUERADE: Final = re.compile(r'oifname "([^"]+)" masquerade')
-_LOOKUP: Final = re.compile(r"meta mark & 0x00000000 \^ (0x[0-9a-f]{8}) \. (ip6?) daddr vmap @route([46])")
+_LOOKUP: Final = re.compile(r"(meta priority \. )?(ip6?) daddr vmap @(\S+)")
 _DROP: Final = "counter drop"
 _FAMILIES: Final = {"ip": Family.IPV4, "ip6": Family.IPV6}
 
@@ -65,12 +71,12 @@ def _form(rules: tuple[str, ...]) -> Form | None:
 
 def _lookup(rules: tuple[str, ...]) -> LooksUp | None:
     *lookups, last = rules
-    found = [(match[2], match[3], match[1]) if (match := _LOOKUP.fullmatch(text)) else None for text in lookups]
-    number = found[0][2] if found and found[0] else ""
+    found = [match for text in lookups if (match := _LOOKUP.fullmatch(text))]
     # These two and no other rule: what stands between them would decide before them.
-    if last != _DROP or found != [("ip", "4", number), ("ip6", "6", number)]:
+    if last != _DROP or len(lookups) != len(found) or [match[2] for match in found] != ["ip", "ip6"]:
         return None
-    return LooksUp(int(number, 16))
+    four, six = found
+    return LooksUp((four[3], six[3]), bool(four[1])) if four[1] == six[1] else None
 
 
 def _translation(rules: tuple[str, ...]) -> Translates | None:

@@ -11,14 +11,15 @@ from bundle.model import WorkloadReport
 from bundle.ruleset import format_range
 from compiler.model import Address, Family
 from compiler.verify.claims import CONTESTED, NO_GATEWAY, NO_NEXT_HOP, NO_SOURCE, Claims
-from compiler.verify.classes import check_classes
+from compiler.verify.classes import NodeClasses, check_classes, node_classes
 from compiler.verify.decisions import Class
 from compiler.verify.failure import Example, Failure
-from compiler.verify.forms import Drops, form_of
+from compiler.verify.forms import Drops, LooksUp, form_of
 from compiler.verify.intervals import bounds, difference
 from compiler.verify.marks import NodeMarks, check_marks
 from compiler.verify.scope import Scope
-from compiler.verify.skeleton import World, check_skeleton, skeleton_of, specs
+from compiler.verify.skeleton import World, check_skeleton, skeleton_of
+from compiler.verify.specs import route_specs, specs
 from compiler.verify.written import differing_chain
 
 _KEYS = {
@@ -26,6 +27,7 @@ _KEYS = {
     "mark . ifname": re.compile(r'0x[0-9a-f]{8} \. "[^"]*"'),
     "mark . ipv4_addr": re.compile(r"0x[0-9a-f]{8} \. [0-9./-]+"),
     "mark . ipv6_addr": re.compile(r"0x[0-9a-f]{8} \. [0-9a-f:./-]+"),
+    "classid": re.compile(r"[0-9a-f]{1,4}:[0-9a-f]{1,4}"),
     "classid . ipv4_addr": re.compile(r"[0-9a-f]{1,4}:[0-9a-f]{1,4} \. [0-9./-]+"),
     "classid . ipv6_addr": re.compile(r"[0-9a-f]{1,4}:[0-9a-f]{1,4} \. [0-9a-f:./-]+"),
 }
@@ -44,20 +46,23 @@ def check_ruleset(part: NodePart, claims: Claims, *, as_written: bool) -> tuple[
         The failures; and the marks for whoever checks the routing, None if they cannot be read.
     """
     scope = Scope(part, claims)
-    _check_sets(scope)
+    classes = node_classes(scope)
+    _check_sets(scope, classes)
     if scope.failures:
         return scope.failures, None
-    _check_chains(scope, as_written)
+    _check_chains(scope, classes, as_written)
     _check_ranges(scope)
     marks = check_marks(scope)
-    check_classes(scope)
+    check_classes(scope, classes)
     return scope.failures, marks
 
 
-def _check_sets(scope: Scope) -> None:
+def _check_sets(scope: Scope, classes: NodeClasses) -> None:
     ruleset = scope.ruleset
     found = {name: (item.kind, item.spec) for name, item in ruleset.sets.items()}
-    wanted = specs(bool(scope.served))
+    wanted = dict(specs(bool(scope.served)))
+    for lookup in classes.lookups:
+        wanted |= route_specs(lookup.number, among=lookup.among)
     for name in sorted({*found, *wanted}):
         if found.get(name) != wanted.get(name):
             scope.fail(f"{name} is {found.get(name, 'missing')}, and must be {wanted.get(name, 'absent')}")
@@ -72,7 +77,7 @@ def _check_sets(scope: Scope) -> None:
         scope.fail(f"the table holds {' '.join(ruleset.others[0])}, which must not be there")
 
 
-def _check_chains(scope: Scope, as_written: bool) -> None:
+def _check_chains(scope: Scope, classes: NodeClasses, as_written: bool) -> None:
     skeleton, targets = skeleton_of(scope.ruleset)
     world = World(
         mask=scope.claims.mask,
@@ -85,10 +90,14 @@ def _check_chains(scope: Scope, as_written: bool) -> None:
         scope.fail(fault)
     elif as_written and (odd := differing_chain(skeleton, world)):
         scope.fail(f"chain {odd} has other rules than egressc writes there, though they do the same")
+    lookups = {lookup.chain for lookup in classes.lookups}
     # Also of a chain to which nothing leads: nft would refuse the whole for what it does not know.
     for name in sorted({*targets, *scope.ruleset.chains} - {chain.name for chain in skeleton}):
-        if name not in scope.ruleset.chains or form_of(scope.ruleset.chains[name]) is None:
+        form = form_of(scope.ruleset.chains[name]) if name in scope.ruleset.chains else None
+        if form is None:
             scope.fail(f"chain {name} does none of the things that chains outside of the fixed rules do")
+        elif isinstance(form, LooksUp) and name not in lookups:
+            scope.fail(f"chain {name} looks up destinations, and is of no class here")
     contested = [CONTESTED] if any(item.contest for item in scope.local) else []
     for verdict in (NO_GATEWAY, NO_SOURCE, NO_NEXT_HOP, *contested):
         scope.form(verdict.removeprefix("goto "), Drops, partial(scope.example, verdict))

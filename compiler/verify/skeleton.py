@@ -17,34 +17,9 @@ from bundle import names
 from bundle.ruleset import Chain, Rule, Ruleset, Set, format_classid
 from compiler.evaluate import EvaluationError, Evaluator, Packet, Result
 from compiler.model import Address, Family
+from compiler.verify.specs import route_specs, specs
 
 Skeleton = tuple[Chain, ...]
-
-SPECS: Final[Mapping[str, tuple[str, str]]] = {
-    **{
-        f"{name}{version}": (kind, spec.format(f"ipv{version}_addr"))
-        for version in (4, 6)
-        for name, kind, spec in (
-            ("cluster", "set", "type {}; flags interval"),
-            ("stray", "set", "type {}; flags interval"),
-            ("nexthop", "set", "type mark . {}"),
-            ("translated", "set", "type mark . {}"),
-            ("owned", "set", "type {}"),
-            ("source", "map", "type {} : verdict"),
-            ("route", "map", "type mark . {} : verdict; flags interval"),
-        )
-    },
-    "masqueraded": ("set", "type mark . ifname"),
-    "translation": ("map", "type mark : verdict"),
-}
-"""Every set and map of a node's table: what it is, and its type and flags."""
-
-REMOTE_SPECS: Final[Mapping[str, tuple[str, str]]] = {
-    f"{name}{version}": ("map", spec.format(f"ipv{version}_addr"))
-    for version in (4, 6)
-    for name, spec in (("remote", "type {} : classid"), ("remoteroute", "type classid . {} : verdict; flags interval"))
-}
-"""Those that nodes have besides which serve gateways."""
 
 HOOKS: Final = (
     f"type filter hook prerouting priority {names.PRIORITY_DECIDE}; policy accept",
@@ -59,8 +34,9 @@ _CONSTANT: Final = re.compile(r'"[^"]*"|0x[0-9a-f]+|[0-9]+(?:\.[0-9]+)+|[0-9a-f]
 """A name in quotes, a mark, an address."""
 
 _ALL_BITS: Final = 0xFFFFFFFF
-_LOCAL, _REMOTE = 1, 0x20003
-"""The numbers of the classes in the small table; that of remote ones is also what packets have as their priority."""
+_REMOTE: Final = 0x20003
+"""The number of the class of remote workloads in the small table, which is also what packets have as their priority."""
+_PREFIXES: Final = (("ip", 4), ("ip6", 6))
 _OUTSIDE: Final = "outside"  # the interface on which the masquerading gateway's packets leave
 _ELSEWHERE: Final = "elsewhere"
 _SOURCES: Final = ("local", "remote", "unselected", "foreign", "ours", "standby")
@@ -206,18 +182,15 @@ def _address(family: Family, name: str) -> Address:
     return ip_address(f"192.0.2.{number}" if family is Family.IPV4 else f"2001:db8::{number:x}")
 
 
-def specs(serves: bool) -> Mapping[str, tuple[str, str]]:
-    """Returns every set and map that a node must have, which serves gateways or not."""
-    return {**SPECS, **REMOTE_SPECS} if serves else SPECS
-
-
 class _Table:
     """The skeleton with one element of each sort."""
 
     def __init__(self, skeleton: Skeleton, world: World, marks: Mapping[str, int]) -> None:
         self._chains = {chain.name: chain for chain in skeleton}
         self._serves = world.serves
-        self._specs = specs(world.serves)
+        routes = route_specs("test", among=False)
+        buckets = route_specs("test", among=True) if world.serves else {}
+        self._specs = {**specs(world.serves), **routes, **buckets}
         self._elements: dict[str, dict[str, str | None]] = {name: {} for name in self._specs}
         self._rest = world.mask ^ _ALL_BITS
         self._marks = {role: f"0x{mark:08x}" for role, mark in marks.items()}
@@ -225,9 +198,12 @@ class _Table:
     def make(self) -> Ruleset:
         """Returns the table."""
         verdicts = self._verdicts()
+        own = self._chain("test_class", *(f"{ip} daddr vmap @route{n}_test" for ip, n in _PREFIXES), "counter drop")
         for family in Family:
             self._add_ranges(family)
-            self._add_classes(family, verdicts)
+            self._add_class(family, own, verdicts)
+        if self._serves:
+            self._add_bucket(verdicts)
         self._add_translations()
         sets = {name: Set(name, *self._specs[name], found) for name, found in self._elements.items()}
         return Ruleset(self._chains, sets)
@@ -257,19 +233,21 @@ class _Table:
         if "away" in self._marks:
             self._add(f"nexthop{number}", f"{self._marks['away']} . {_address(family, 'hop')}")
 
-    def _add_classes(self, family: Family, verdicts: Mapping[str, str]) -> None:
-        number, prefix = family.value, "ip" if family is Family.IPV4 else "ip6"
-        lookup = f"meta mark & 0x00000000 ^ 0x{_LOCAL:08x} . {prefix} daddr vmap @route{number}"
-        self._add(
-            f"source{number}", str(_address(family, "local")), self._chain(f"test_{number}", lookup, "counter drop")
-        )
+    def _add_class(self, family: Family, chain: str, verdicts: Mapping[str, str]) -> None:
+        number = family.value
+        self._add(f"source{number}", str(_address(family, "local")), chain)
         for destination, verdict in verdicts.items():
-            self._add(f"route{number}", f"0x{_LOCAL:08x} . {_address(family, destination)}", verdict)
-        if self._serves:
+            self._add(f"route{number}_test", str(_address(family, destination)), verdict)
+
+    def _add_bucket(self, verdicts: Mapping[str, str]) -> None:
+        lookups = (f"meta priority . {ip} daddr vmap @remoteroute{number}_test" for ip, number in _PREFIXES)
+        self._add("remoteclass", format_classid(_REMOTE), self._chain("test_bucket", *lookups, "counter drop"))
+        for family in Family:
+            number = family.value
             self._add(f"remote{number}", str(_address(family, "remote")), format_classid(_REMOTE))
             for destination, verdict in verdicts.items():
                 key = f"{format_classid(_REMOTE)} . {_address(family, destination)}"
-                self._add(f"remoteroute{number}", key, verdict)
+                self._add(f"remoteroute{number}_test", key, verdict)
 
     def _add_translations(self) -> None:
         for role, source in _KNOWN_SOURCES:
