@@ -117,19 +117,7 @@ class Rebuilt:
 
     def _sets(self) -> dict[str, tuple[str, str, bool, dict[str, Any]]]:
         meaning = self._meaning
-        found: dict[str, tuple[str, str, bool, dict[str, Any]]] = {}
-        owners = [("route", chain.rpartition("_")[2], "") for chain in self._class_chains.values()]
-        owners += [("remoteroute", _bucket(number), "classid . ") for number in self._class_numbers.values()]
-        for name, digits, key in owners:
-            for version in "46":
-                spec = f"type {key}ipv{version}_addr : verdict; flags interval"
-                found[f"{name}{version}_{digits}"] = ("map", spec, True, {})
-        for (kind, place, _), value in meaning.facts.items():
-            if kind == "set" and value == MISSING:
-                del found[place.split()[1]]
-            elif kind == "set":
-                spec, kept, _ = value.partition("; not emptied")
-                found[place.split()[1]] = (place.split()[0], spec, not kept, {})
+        found = self._declared()
         if "remoteclass" in found:
             found["remoteclass"][3].update({n: f"goto remote_{_bucket(n)}" for n in self._class_numbers.values()})
         for (kind, place, subject), value in meaning.facts.items():
@@ -142,13 +130,36 @@ class Rebuilt:
             chain = self._class_chains.get(value)
             found[place.split()[1]][3][address] = f"goto {chain}" if chain else self._class_numbers.get(value, value)
         for (_, place, name), elements in meaning.spans.items():
-            where, number = place.split()[1], self._class_numbers.get(name, name)
-            if where in {"route4", "route6"}:
-                where, number = f"{where}_{self._class_chains[name].rpartition('_')[2]}", ""
-            elif where in {"remoteroute4", "remoteroute6"}:
-                where = f"{where}_{_bucket(number)}"
+            where, number = self._whose(place.split()[1], name)
             found[where][3][number] = painted(span(text, value) for text, value in elements.items())
         return found
+
+    def _declared(self) -> dict[str, tuple[str, str, bool, dict[str, Any]]]:
+        """The sets and maps, all empty."""
+        found: dict[str, tuple[str, str, bool, dict[str, Any]]] = {}
+        owners = [("route", chain.rpartition("_")[2], "") for chain in self._class_chains.values()]
+        owners += [("remoteroute", _bucket(number), "classid . ") for number in self._class_numbers.values()]
+        for name, digits, key in owners:
+            for version in "46":
+                spec = f"type {key}ipv{version}_addr : verdict; flags interval"
+                found[f"{name}{version}_{digits}"] = ("map", spec, True, {})
+        for (kind, place, _), value in self._meaning.facts.items():
+            if kind == "set":
+                what, name = place.split(" ", 1)
+                spec, kept, _ = value.partition("; not emptied")
+                found[name] = (what, spec, not kept, {})
+                if value == MISSING:
+                    del found[name]
+        return found
+
+    def _whose(self, where: str, name: str) -> tuple[str, str]:
+        """The map of a class that stands at a place, and the class in its keys, empty if it is not in them."""
+        number = self._class_numbers.get(name, name)
+        if where in {"route4", "route6"}:
+            return f"{where}_{self._class_chains[name].rpartition('_')[2]}", ""
+        if where in {"remoteroute4", "remoteroute6"}:
+            return f"{where}_{_bucket(number)}", number
+        return where, number
 
 
 def _bucket(number: str) -> str:
@@ -221,7 +232,7 @@ def applied(changes: Iterable[Change], old: Meaning) -> dict[str, Any]:
         if change.kind == "mark":
             _put(found["marks"], change.subject, change.before, change.after)
         elif change.kind == "class":
-            _put(found["classes"], change.subject, *map(_chain, (change.before, change.after)))
+            _put(found["classes"], change.subject, *map(_way, (change.before, change.after)))
         elif change.kind == "source":
             _put(found["sources"], (change.place, change.subject), change.before, change.after)
         elif change.kind == "rule":
@@ -251,8 +262,8 @@ def _edited(texts: list[str], changes: list[Change]) -> list[str]:
     return texts
 
 
-def _chain(text: str | None) -> str | None:
-    return text and text.rpartition(", chain ")[2]
+def _way(text: str | None) -> str | None:
+    return text and text.rpartition(", ")[2]
 
 
 def _is_span(change: Change) -> bool:
@@ -270,7 +281,7 @@ def _put(found: dict[Any, str], key: object, before: str | None, after: str | No
 def _names(changes: Iterable[Change]) -> dict[str, str]:
     """Old name of each class that was renamed, to its new one."""
     return {
-        change.before.rpartition(", chain ")[0]: change.subject
+        change.before.rpartition(", ")[0]: change.subject
         for change in changes
         if change.kind == "class" and change.before and change.after
     }

@@ -16,6 +16,9 @@ from compiler.render import seal
 
 Files = Mapping[str, bytes]
 
+_ROUTES = r"(?:remote)?route[46]_[0-9a-f]+"
+"""The name of a map of routes, of a class or a bucket."""
+
 
 class Mutant(NamedTuple):
     """What was done, in words that are unique in a bundle, and the files after it."""
@@ -54,13 +57,17 @@ def of_json(files: Files, paths: tuple[str, ...]) -> Iterator[Mutant]:
 def _ruleset(lines: list[str]) -> Iterator[tuple[int, list[str], list[str]]]:
     """Line number from 0, the lines there, and what to put in their place."""
     inside = ""
-    chains = [match[1] for line in lines if (match := re.match(r"\tchain (\S+) \{ \}", line))]
+    text = "\n".join(lines)
+    chains = re.findall(r"^\tchain (\S+) \{ \}", text, re.MULTILINE)
+    maps = re.findall(rf"^\tmap ({_ROUTES}) \{{ type", text, re.MULTILINE)
     for number, line in enumerate(lines):
         bare = re.sub(r' comment "[0-9a-f]{12}"$', "", line)
         if match := re.match(r"\t(chain|set|map) \S+ \{$", line):
             inside = match[1]
         if line.startswith("flush "):
             yield number, [line], []
+        elif match := re.match(rf"\tmap ({_ROUTES}) \{{", line):
+            yield from ((number, [line], changed) for changed in _map(line, match[1], maps))
         elif match := re.match(r"\tchain \S+ \{ type .* priority (-?\d+); policy accept; \}", line):
             yield number, [line], [line.replace(match[1], str(int(match[1]) + 1))]
             yield number, [line], [line.replace("policy accept", "policy drop")]
@@ -73,10 +80,29 @@ def _ruleset(lines: list[str]) -> Iterator[tuple[int, list[str], list[str]]]:
                 yield number, [line, following], _swapped_verdicts(line, following)
         elif inside == "chain" and line.startswith("\t\t"):
             yield number, [line], []
-            yield from ((number, [line], [changed]) for changed in _rule(bare))
+            yield from ((number, [line], [changed]) for changed in (*_rule(bare), *_asking_others(bare, maps)))
             after = lines[number + 1]
             if after.startswith("\t\t") and not _commute(bare, re.sub(r' comment ".*"$', "", after)):
                 yield number, [line, after], [after, line]
+
+
+def _map(line: str, name: str, maps: list[str]) -> Iterator[list[str]]:
+    """A map of routes not declared, one more declared, or its elements in another's map."""
+    if "type" in line:
+        yield []
+        yield [line, line.replace(name, f"{name}0")]
+    else:
+        yield from ([line.replace(name, other)] for other in _others(name, maps))
+
+
+def _others(name: str, maps: list[str]) -> list[str]:
+    """The maps of routes of other classes or buckets."""
+    return [other for other in maps if other != name and other.partition("_")[0] == name.partition("_")[0]]
+
+
+def _asking_others(rule: str, maps: list[str]) -> Iterator[str]:
+    if match := re.search(rf"@({_ROUTES})$", rule):
+        yield from (rule.replace(match[1], other) for other in _others(match[1], maps))
 
 
 def _value(line: str) -> str:
@@ -101,7 +127,7 @@ def _element(line: str, chains: list[str]) -> Iterator[str]:
         yield f"\t\t\t{body},\n\t\t\t{head}{dot}{changed}{colon}{verdict}{comma}"
     if match := re.match(r"0x([0-9a-f]{8})", key):
         yield line.replace(match[0], f"0x{int(match[1], 16) ^ 0x03000000:08x}", 1)
-    if match := re.search(r"\b[0-9a-f]{1,4}:([0-9a-f]{1,4})(?= \. |,?$)", line):  # a class by its number
+    if match := re.search(r"\b[0-9a-f]{1,4}:([0-9a-f]{1,4})(?= \. | : |,?$)", line):  # a class by its number
         yield line.replace(match[0], match[0][:-1] + ("1" if match[0][-1] == "2" else "2"), 1)
     if verdict:
         yield from (f"\t\t\t{key} : {other}{comma}" for other in _verdicts(verdict, chains))
@@ -161,6 +187,8 @@ def _rule(rule: str) -> Iterator[str]:
         (r"@remoteroute6", "@remoteroute4"),
         (r"goto remote$", "jump remote"),
         (r"jump remoteroute", "goto remoteroute"),
+        (r"vmap @remoteclass", "vmap @translation"),
+        (r"meta priority \. ", ""),
         (r"meta priority set ct original ip ", "meta priority set ip "),
         (r"saddr map", "daddr map"),
         (r"saddr vmap", "daddr vmap"),

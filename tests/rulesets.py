@@ -42,9 +42,11 @@ def sources(ruleset: Ruleset, family: int) -> list[Address]:
 def destinations(ruleset: Ruleset, family: int) -> list[Address]:
     """The first and the last address of every interval of the ruleset, and their neighbours."""
     found = {ip_address("203.0.113.10" if family == 4 else "2001:db8:ffff::10")}
-    names = (f"cluster{family}", f"route{family}_", f"remoteroute{family}_")
-    for item in (item for name, item in ruleset.sets.items() if name.startswith(names)):
-        for key in item.elements:
+    for item in ruleset.sets.values():
+        of_ranges = item.name == f"cluster{family}" or item.name.startswith(
+            (f"route{family}_", f"remoteroute{family}_")
+        )
+        for key in item.elements if of_ranges else ():
             for edge in _edges(key.rpartition(" . ")[2]):
                 found |= {type(edge)(number) for number in range(int(edge) - 1, int(edge) + 2) if _fits(edge, number)}
     return sorted(found, key=int)

@@ -177,7 +177,7 @@ def test_a_failure_shows_the_packet_and_what_becomes_of_it() -> None:
     verdict = verify(opened(resealed(files, path, text.replace(element, element.split(" : ")[0] + " : return"))), None)
 
     (failure,) = verdict.failures
-    assert failure.message.startswith("map route4 must say goto to_egress-1 of 0.0.0.0/0, and says return")
+    assert failure.message.startswith("map route4_7c0420b1 must say goto to_egress-1 of 0.0.0.0/0, and says return")
     assert failure.example is not None
     assert failure.example.workload == "default/backend-1"
     assert failure.example.expected == "leave by gateway egress-gw, node egress-1, with source 172.18.18.1"
