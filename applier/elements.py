@@ -28,7 +28,7 @@ _OF_INTERVALS: Final = frozenset({KEY, _DATA, _FLAGS, _USERDATA})
 _INTERVAL_END: Final = 1  # NFT_SET_ELEM_INTERVAL_END
 _OPEN: Final = bytes((1, 4, 1, 0, 0, 0))  # nft's own note on an interval that reaches to the last address
 _VERDICTS: Final = {-1: "continue", -2: "break", -3: "jump", -4: "goto", -5: "return", 0: "drop", 1: "accept"}
-_ADDRESSES: Final = {"ipv4_addr": IPv4Address, "ipv6_addr": IPv6Address}
+_ADDRESSES: Final[dict[str, type[IPv4Address | IPv6Address]]] = {"ipv4_addr": IPv4Address, "ipv6_addr": IPv6Address}
 _LENGTHS: Final = {"ipv4_addr": 4, "ipv6_addr": 16, "mark": 4, "ifname": 16, "classid": 4}
 
 

@@ -67,7 +67,7 @@ def quarantine(wanted: Ruleset, live: Ruleset) -> tuple[str, Ruleset]:
     """
     numbers = _numbers(wanted)
     movers = {chain for number, chain in _numbers(live).items() if numbers.get(number, chain) != chain}
-    lines = []
+    lines: list[str] = []
     sets = dict(live.sets)
     for name, item in sorted(live.sets.items()):
         gone = sorted(key for key, value in item.elements.items() if _target(value) in movers)
@@ -277,8 +277,6 @@ def _parts(item: Set, texts: Sequence[str]) -> Iterator[Sequence[str]]:
     kind, _, flags = item.spec.partition("; ")
     size = _MOST if flags and " . " in kind else len(texts)
     return (texts[start : start + size] for start in range(0, len(texts), size or 1))
-
-
 
 
 def _rule(rule: Rule) -> str:

@@ -42,8 +42,7 @@ def reduce(old: str, new: str) -> tuple[str, dict[str, frozenset[str]]]:
     """
     (olds, old_rest), (news, rest) = _cut(old), _cut(new)
     known = {block.name: block for block in olds}
-    names = {block.name for block in news}
-    if "" in names or len(names) < len(news) or len(known) < len(olds):
+    if any(not block.name for block in news) or _has_parts(olds) or _has_parts(news):
         return new, {}  # not as the compiler writes it
     if min(map(_size, (olds, news))) < _SMALL:
         return new, {}
@@ -72,6 +71,12 @@ def _cut(text: str) -> tuple[list[_Block], str]:
         blocks.append(_Block(rest, body, name, bool(_OF_ADDRESSES.fullmatch(spec))))
         rest = end + after
     return blocks, rest
+
+
+def _has_parts(blocks: Iterable[_Block]) -> bool:
+    """Returns whether a map from addresses has several blocks; of others, elements are left out all or none."""
+    names = [block.name for block in blocks if block.is_of_addresses]
+    return len(set(names)) < len(names)
 
 
 def _size(blocks: Iterable[_Block]) -> int:
