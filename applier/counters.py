@@ -86,7 +86,7 @@ def _reason(chain: str) -> str:
             return name
         case "gateway":
             return "standby"
-        # A class of workloads, or those of other nodes: the destination was not found.
+        # A class of workloads, or a bucket of classes, or those of other nodes: something was not found.
         case "local" | "remote" | "remoteroute":
             return "unmatched"
     return chain

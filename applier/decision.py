@@ -46,11 +46,10 @@ _ORDINARY = Decision(Fate.ORDINARY)
 _DROPPED = Decision(Fate.DROPPED)
 _KEPT = Decision(Fate.KEPT)
 
+_LOCAL = re.compile(r"(?P<family>ip6?) daddr vmap @(?P<map>\w+)")
+_REMOTE_CLASS = re.compile(r"meta priority vmap @(?P<map>\w+)")
+_REMOTE = re.compile(r"meta priority \. (?P<family>ip6?) daddr vmap @(?P<map>\w+)")
 # `^` as the compiler writes it, `|` as nft lists it.
-_CLASS = re.compile(
-    r"meta mark & 0x[0-9a-f]{8} [\^|] (?P<number>0x[0-9a-f]{8}) \. (?P<family>ip6?) daddr vmap @route(?P<map>[46])"
-)
-_REMOTE = re.compile(r"meta priority \. (?P<family>ip6?) daddr vmap @remoteroute(?P<map>[46])")
 _MARK = re.compile(r"counter meta mark set meta mark & 0x[0-9a-f]{8} [\^|] (0x[0-9a-f]{8})")
 _SNAT = re.compile(r"snat (ip6?) to ([0-9a-f.:]+)")
 _MASQUERADE = re.compile(r'oifname "([^"]+)" masquerade')
@@ -59,6 +58,7 @@ _DROPS = ("counter drop", "fib daddr type local return")
 _VERSIONS = {"ip": "4", "ip6": "6"}
 
 _Targets = dict[str, Decision]  # by address family, `4` or `6`
+_Place = tuple[str, str]  # a map from destinations, and the class in it; empty where the map is of one class
 
 
 class Decisions:
@@ -76,33 +76,44 @@ class Decisions:
             RulesetError: A chain that decides is not of the known shape, or a set holds what is no address.
         """
         self._ruleset = ruleset
-        self._classes: dict[str, dict[str, str]] = {}
-        """Verdict or classid of a workload, to the number of its class for each family."""
+        self._classes: dict[str, dict[str, _Place]] = {}
+        """Verdict or classid of a workload, to where its destinations stand for each family."""
         self._verdicts: dict[str, _Targets] = {"return": {"4": _ORDINARY, "6": _ORDINARY}}
         # Of this node's workloads, then of others'.
         self._sources = {family: self._elements(f"source{family}") for family in "46"}
         self._remotes = {family: self._elements(f"remote{family}") for family in "46"}
         self._cluster = {family: _Intervals((key, "") for key in self._elements(f"cluster{family}")) for family in "46"}
-        self._rows: dict[str, dict[str, list[tuple[str, str]]]] = {}
-        self._routes: dict[tuple[str, str], _Intervals] = {}
+        self._rows: dict[_Place, list[tuple[str, str]]] = {}
+        self._routes: dict[_Place, _Intervals] = {}
         self.owned = frozenset(normal(key) for family in "46" for key in self._elements(f"owned{family}"))
         self.bit = bound_bit(ruleset)
-        for family in "46":
-            for verdict in set(self._sources[family].values()):
-                lookups = self._lookups(self._chain(verdict), _CLASS)
-                self._classes[verdict] = {version: match["number"] for version, match in lookups.items()}
-            if numbers := set(self._remotes[family].values()):
-                versions = self._lookups(self._chain("goto remoteroute"), _REMOTE)
-                self._classes |= {number: dict.fromkeys(versions, number) for number in numbers}
-            rows: dict[str, list[tuple[str, str]]] = {}
-            # Classids and marks are written in different ways, so the classes of the two maps are not mixed up.
-            for name in ("route", "remoteroute"):
-                for key, verdict in self._elements(f"{name}{family}").items():
-                    number, _, destinations = key.partition(" . ")
-                    rows.setdefault(number, []).append((destinations, verdict))
-                    if verdict not in self._verdicts:
-                        self._verdicts[verdict] = self._targets(self._chain(verdict))
-            self._rows[family] = rows
+        for verdict in {verdict for family in "46" for verdict in self._sources[family].values()}:
+            maps = self._maps(self._chain(verdict), _LOCAL, "")
+            self._classes[verdict] = {family: (name, "") for family, name in maps.items()}
+        if numbers := {number for family in "46" for number in self._remotes[family].values()}:
+            self._read_remote(numbers)
+        for name in {name for places in self._classes.values() for name, _ in places.values()}:
+            self._read_routes(name)
+
+    def _read_remote(self, numbers: Iterable[str]) -> None:
+        """Reads where the destinations of each class of other nodes' workloads stand."""
+        chain = self._chain("goto remoteroute")
+        texts = [rule.text for rule in chain.rules]
+        match = _REMOTE_CLASS.fullmatch(texts[0]) if texts else None
+        if match is None or texts[1:] != ["counter drop"]:
+            raise _unknown(chain)
+        verdicts = self._elements(match["map"])
+        maps = {verdict: self._maps(self._chain(verdict), _REMOTE, "classid . ") for verdict in set(verdicts.values())}
+        for number in numbers:
+            found = maps[verdicts[number]] if number in verdicts else {}  # a miss drops
+            self._classes[number] = {family: (name, number) for family, name in found.items()}
+
+    def _read_routes(self, name: str) -> None:
+        for key, verdict in self._elements(name).items():
+            number, _, destinations = key.rpartition(" . ")
+            self._rows.setdefault((name, number), []).append((destinations, verdict))
+            if verdict not in self._verdicts:
+                self._verdicts[verdict] = self._targets(self._chain(verdict))
 
     def knows(self, source: str) -> bool:
         """Returns whether the ruleset decides for this source address."""
@@ -129,10 +140,12 @@ class Decisions:
         found = self._leads_to(source)
         if found is None:
             return _ORDINARY
-        number = self._classes[found].get(family, "")
-        routes = self._routes.get((family, number))
+        place = self._classes[found].get(family)
+        if place is None:
+            return _DROPPED
+        routes = self._routes.get(place)
         if routes is None:
-            routes = self._routes[family, number] = _Intervals(self._rows[family].get(number, ()))
+            routes = self._routes[place] = _Intervals(self._rows.get(place, ()))
         verdict = routes.find(target)
         return _DROPPED if verdict is None else self._verdicts[verdict][family]
 
@@ -147,13 +160,18 @@ class Decisions:
             raise RulesetError(f"the verdict {verdict!r} leads to no chain")
         return chain
 
-    @staticmethod
-    def _lookups(chain: Chain, pattern: re.Pattern[str]) -> dict[str, re.Match[str]]:
-        """Reads what a chain looks up for each family; it must do nothing else, and drop what it does not find."""
+    def _maps(self, chain: Chain, pattern: re.Pattern[str], key: str) -> dict[str, str]:
+        """Reads in which map a chain looks up each family; it must do nothing else, and drop what it does not find."""
         *lookups, last = (rule.text for rule in chain.rules) if chain.rules else ("",)
-        matches = [pattern.fullmatch(text) for text in lookups]
-        found = {match["map"]: match for match in matches if match and _VERSIONS[match["family"]] == match["map"]}
-        if len(found) != len(lookups) or last != "counter drop":
+        found: dict[str, str] = {}
+        for text in lookups:
+            match = pattern.fullmatch(text)
+            item = self._ruleset.sets.get(match["map"]) if match else None
+            family = _VERSIONS[match["family"]] if match else ""
+            if item is None or item.spec != f"type {key}ipv{family}_addr : verdict; flags interval" or family in found:
+                raise _unknown(chain)
+            found[family] = item.name
+        if last != "counter drop":
             raise _unknown(chain)
         return found
 

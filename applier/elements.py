@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from operator import itemgetter
 from typing import Final, Literal
 
 from applier.nfnetlink import ATTRIBUTE, TYPE_MASK, attributes
@@ -23,9 +24,11 @@ _DATA: Final = 2
 _FLAGS: Final = 3
 _USERDATA: Final = 6
 _KEY_END: Final = 10
+_OF_INTERVALS: Final = frozenset({KEY, _DATA, _FLAGS, _USERDATA})
 _INTERVAL_END: Final = 1  # NFT_SET_ELEM_INTERVAL_END
 _OPEN: Final = bytes((1, 4, 1, 0, 0, 0))  # nft's own note on an interval that reaches to the last address
 _VERDICTS: Final = {-1: "continue", -2: "break", -3: "jump", -4: "goto", -5: "return", 0: "drop", 1: "accept"}
+_ADDRESSES: Final[dict[str, type[IPv4Address | IPv6Address]]] = {"ipv4_addr": IPv4Address, "ipv6_addr": IPv6Address}
 _LENGTHS: Final = {"ipv4_addr": 4, "ipv6_addr": 16, "mark": 4, "ifname": 16, "classid": 4}
 
 
@@ -50,6 +53,8 @@ def read(spec: str, lists: Iterable[bytes]) -> Elements:
     if not known or not set(parts) <= _LENGTHS.keys():
         raise OddElementError(spec)
     if flags and len(parts) == 1:
+        if parts[0] not in _ADDRESSES or value == "classid":
+            raise OddElementError(spec)
         return _intervals(parts[0], lists)
     found: Elements = {}
     value_of = cache(_classid if value == "classid" else _verdict)
@@ -117,24 +122,26 @@ def _item(kind: str, low: bytes, high: bytes, order: Literal["big", "little"]) -
 
 def _intervals(kind: str, lists: Iterable[bytes]) -> Elements:
     """Reads intervals that are told by their starts and, as elements of their own, what comes after their ends."""
-    edges: list[tuple[int, bool]] = []
+    edges: list[tuple[int, bool, str | None]] = []
+    value_of = cache(_verdict)
     for data in lists:
         for _, element in attributes(data):
             found = dict(attributes(element))
-            if KEY not in found or not found.keys() <= {KEY, _FLAGS, _USERDATA} or found.get(_USERDATA, _OPEN) != _OPEN:
+            if KEY not in found or not found.keys() <= _OF_INTERVALS or found.get(_USERDATA, _OPEN) != _OPEN:
                 raise OddElementError(f"attributes {sorted(found)}")
-            flags = int.from_bytes(found.get(_FLAGS, b""), "big")
-            edges.append((int.from_bytes(dict(attributes(found[KEY]))[1], "big"), not flags & _INTERVAL_END))
-    address = IPv4Address if kind == "ipv4_addr" else IPv6Address
+            opens = not int.from_bytes(found.get(_FLAGS, b""), "big") & _INTERVAL_END
+            value = value_of(found[_DATA]) if _DATA in found else None
+            edges.append((int.from_bytes(dict(attributes(found[KEY]))[1], "big"), opens, value))
+    address = _ADDRESSES[kind]
     largest = (1 << 8 * _LENGTHS[kind]) - 1
     elements: Elements = {}
-    start: int | None = None
-    for key, opens in sorted(edges):  # an end before a start at the same place
+    start: tuple[int, str | None] | None = None
+    for key, opens, value in sorted(edges, key=itemgetter(0, 1)):  # an end before a start at the same place
         if start is not None:
-            elements[format_range(address(start), address(key - 1))] = None
-        start = key if opens else None
+            elements[format_range(address(start[0]), address(key - 1))] = start[1]
+        start = (key, value) if opens else None
     if start is not None:
-        elements[format_range(address(start), address(largest))] = None
+        elements[format_range(address(start[0]), address(largest))] = start[1]
     return elements
 
 

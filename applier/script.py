@@ -5,7 +5,7 @@ and the new one before it, and so leave without having met either (measured). Wh
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bundle.names import TABLE_FAMILY, TABLE_NAME
@@ -22,6 +22,13 @@ SOURCES = ("source4", "source6", "remote4", "remote6")
 
 _REMOTE = "remoteroute"
 """The chain in which packets of other nodes' workloads are decided, of whatever class."""
+
+_MOST = 256
+"""Elements of one command, where a key has several fields and an interval.
+
+Of those, nft 1.0.6 turns round the bytes of a mark or classid twice where its netlink message is full, which the
+longest ones make it with some 420, and so adds another element, or fails to delete one (seen).
+"""
 
 BEGIN = f"add set {TABLE} {UNSETTLED} {{ type mark; }}\n"
 END = f"delete set {TABLE} {UNSETTLED}\n"
@@ -60,12 +67,12 @@ def quarantine(wanted: Ruleset, live: Ruleset) -> tuple[str, Ruleset]:
     """
     numbers = _numbers(wanted)
     movers = {chain for number, chain in _numbers(live).items() if numbers.get(number, chain) != chain}
-    lines = []
+    lines: list[str] = []
     sets = dict(live.sets)
     for name, item in sorted(live.sets.items()):
         gone = sorted(key for key, value in item.elements.items() if _target(value) in movers)
         if gone:
-            lines.append(_delete_elements(name, gone))
+            lines.extend(_delete_elements(item, gone))
             rest = {key: value for key, value in item.elements.items() if _target(value) not in movers}
             sets[name] = replace(item, elements=rest)
     return "".join(f"{line}\n" for line in lines), replace(live, sets=sets)
@@ -156,7 +163,7 @@ def _clear(plan: _Plan, wanted: Ruleset, live: Ruleset) -> Iterator[str]:
             yield f"flush chain {TABLE} {name}"
     for name in sorted(plan.sets_kept):
         if gone := _surplus(live.sets[name].elements, wanted.sets[name].elements, plan.chains_anew):
-            yield _delete_elements(name, gone)
+            yield from _delete_elements(live.sets[name], gone)
     for name in old_sets:
         yield f"flush {live.sets[name].kind} {TABLE} {name}"
         yield f"delete {live.sets[name].kind} {TABLE} {name}"
@@ -250,11 +257,11 @@ def _declare_chain(chain: Chain) -> str:
     return f"add chain {TABLE} {chain.name}" + (f" {{ {hook}; }}" if hook else "")
 
 
-def _delete_elements(name: str, keys: Iterable[str]) -> str:
+def _delete_elements(item: Set, keys: Iterable[str]) -> Iterator[str]:
     # nft takes the bare key: a comment that somebody put on an element is not part of it. The
     # kernel lists elements in the order of its hash; sorted, a dry run says the same each time.
     bare = sorted(_ELEMENT_EXTRAS.sub("", key) for key in keys)
-    return f"delete element {TABLE} {name} {{ {', '.join(bare)} }}"
+    yield from (f"delete element {TABLE} {item.name} {{ {', '.join(part)} }}" for part in _parts(item, bare))
 
 
 def _add_elements(item: Set, before: Mapping[str, str | None], chains_anew: frozenset[str]) -> Iterator[str]:
@@ -262,8 +269,14 @@ def _add_elements(item: Set, before: Mapping[str, str | None], chains_anew: froz
         key if item.elements[key] is None else f"{key} : {item.elements[key]}"
         for key in _surplus(item.elements, before, chains_anew)
     ]
-    if texts:
-        yield f"add element {TABLE} {item.name} {{ {', '.join(texts)} }}"
+    yield from (f"add element {TABLE} {item.name} {{ {', '.join(part)} }}" for part in _parts(item, texts))
+
+
+def _parts(item: Set, texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Returns elements in as many parts as there are commands for them; none if there are no elements."""
+    kind, _, flags = item.spec.partition("; ")
+    size = _MOST if flags and " . " in kind else len(texts)
+    return (texts[start : start + size] for start in range(0, len(texts), size or 1))
 
 
 def _rule(rule: Rule) -> str:

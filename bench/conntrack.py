@@ -29,7 +29,7 @@ table inet egressc {{
 		ct mark set ct mark | 0x01000000
 	}}
 	chain local_00000001 {{
-		meta mark & 0x00000000 ^ 0x00000001 . ip daddr vmap @route4
+		ip daddr vmap @route4_00000001
 		counter drop
 	}}
 	chain gateway_a {{
@@ -42,10 +42,10 @@ table inet egressc {{
 		type ipv4_addr : verdict
 		elements = {{ {sources} }}
 	}}
-	map route4 {{
-		type mark . ipv4_addr : verdict
+	map route4_00000001 {{
+		type ipv4_addr : verdict
 		flags interval
-		elements = {{ 0x00000001 . 0.0.0.0/0 : goto gateway_a }}
+		elements = {{ 0.0.0.0/0 : goto gateway_a }}
 	}}
 	map translation {{
 		type mark : verdict

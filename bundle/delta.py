@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_SMALL = 1000  # elements; below, everything is looked at
+_SMALL = 1000  # elements of all sets and maps together; below, everything is looked at
 _OPENING = "\t\telements = {\n"
 _END = "\n\t\t}\n"
 _HEAD = re.compile(r"^\t(?:set|map) (?P<name>\S+) \{\n(?P<spec>(?:\t\t.*\n)+)\Z", re.MULTILINE)
@@ -25,13 +25,9 @@ class _Block:
     name: str
     is_of_addresses: bool
 
-    @property
-    def is_small(self) -> bool:
-        return self.body.count("\n") + 1 < _SMALL
-
 
 def reduce(old: str, new: str) -> tuple[str, dict[str, frozenset[str]]]:
-    """Leaves out the elements that large maps of both texts hold alike.
+    """Leaves out the elements that the sets and maps of two large texts hold alike.
 
     Of maps from addresses only what differs stays. Other sets and maps are left out as a whole, and only where the
     texts differ in nothing but maps from addresses: any other change may concern every element.
@@ -46,15 +42,16 @@ def reduce(old: str, new: str) -> tuple[str, dict[str, frozenset[str]]]:
     """
     (olds, old_rest), (news, rest) = _cut(old), _cut(new)
     known = {block.name: block for block in olds}
-    names = {block.name for block in news}
-    if "" in names or len(names) < len(news) or len(known) < len(olds):
+    if any(not block.name for block in news) or _has_parts(olds) or _has_parts(news):
         return new, {}  # not as the compiler writes it
+    if min(map(_size, (olds, news))) < _SMALL:
+        return new, {}
     alike = (_but_addresses(olds), old_rest) == (_but_addresses(news), rest)
     keys: dict[str, frozenset[str]] = {}
     parts: list[str] = []
     for block in news:
         before, body = known.get(block.name), block.body
-        if before and not before.is_small and not block.is_small:
+        if before:
             if block.is_of_addresses and before.is_of_addresses:
                 body, keys[block.name] = _differing(before.body, body)
             elif alike:
@@ -74,6 +71,17 @@ def _cut(text: str) -> tuple[list[_Block], str]:
         blocks.append(_Block(rest, body, name, bool(_OF_ADDRESSES.fullmatch(spec))))
         rest = end + after
     return blocks, rest
+
+
+def _has_parts(blocks: Iterable[_Block]) -> bool:
+    """Returns whether a map from addresses has several blocks; of others, elements are left out all or none."""
+    names = [block.name for block in blocks if block.is_of_addresses]
+    return len(set(names)) < len(names)
+
+
+def _size(blocks: Iterable[_Block]) -> int:
+    """Returns how many elements there are: where classes are many, so are their maps, and each may be small."""
+    return sum(block.body.count("\n") + 1 for block in blocks)
 
 
 def _but_addresses(blocks: Iterable[_Block]) -> list[tuple[str, str]]:

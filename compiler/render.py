@@ -22,6 +22,11 @@ from compiler.resources import resource
 
 _ALL_BITS: Final = 0xFFFFFFFF
 _HOLE: Final = "\0"  # no text of a ruleset has it
+_ELEMENTS: Final = 256
+"""In one block of a map whose keys have several fields and an interval: see `applier.script`, which does the same.
+
+nft 1.0.6 turns round the bytes of a class where its netlink message is full, which some 420 of the longest make it.
+"""
 _MOST: Final = 1 << 16  # chains whose text is kept: a cluster has fewer classes, next hops and gateways
 
 
@@ -57,19 +62,31 @@ class _RouteMaps:
         declared: Their declarations.
         flushed: The commands that empty them.
         around: What stands before and behind the elements of each.
+        in_parts: Whether many elements stand in several blocks.
     """
 
     declared: str
     flushed: str
     around: Mapping[Family, tuple[str, str]]
+    in_parts: bool
 
     def filled(self, routes: Sequence[Routes]) -> str:
         """Returns those with elements."""
         text = ""
         for family, (before, behind) in self.around.items():
             if found := [item.text[family] for item in routes if item.text.get(family)]:
-                text += f"{before}{SEPARATOR.join(found)}{behind}"
+                elements = SEPARATOR.join(found)
+                parts = _parts(elements) if self.in_parts else (elements,)
+                text += "".join(f"{before}{part}{behind}" for part in parts)
         return text
+
+
+def _parts(elements: str) -> Iterator[str]:
+    if elements.count(SEPARATOR) < _ELEMENTS:  # as most buckets, at once
+        yield elements
+        return
+    lines = elements.split(SEPARATOR)
+    yield from (SEPARATOR.join(lines[start : start + _ELEMENTS]) for start in range(0, len(lines), _ELEMENTS))
 
 
 def render(plan: NodePlan) -> str:
@@ -204,7 +221,7 @@ def _route_maps(name: str, number: str) -> _RouteMaps:
         flushed += _macro("flushed", whole)
         before, behind = _macro("filled", whole, sort, _HOLE).split(_HOLE)
         around[family] = (before, behind)
-    return _RouteMaps(declared, flushed, around)
+    return _RouteMaps(declared, flushed, around, in_parts=name == "remoteroute")
 
 
 @lru_cache(maxsize=_MOST)

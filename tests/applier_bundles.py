@@ -23,6 +23,8 @@ from bundle.ruleset import fingerprint
 
 NODE = "node-1"
 MASK = "0xff000000"
+ROUTES = "type ipv4_addr : verdict; flags interval"
+"""Of a class's map from destinations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +82,7 @@ def state_a() -> State:
             "masqueraded": Item("set", "type mark . ifname", ('0x06000000 . "eth1"',)),
             "source4": Item("map", "type ipv4_addr : verdict", ("10.1.0.5 : goto class_a", "10.1.0.6 : goto class_a")),
             "source6": Item("map", "type ipv6_addr : verdict"),
-            "route4": Item(
-                "map",
-                "type mark . ipv4_addr : verdict; flags interval",
-                ("0x0000000a . 0.0.0.0/1 : goto to_node-b", "0x0000000a . 128.0.0.0/1 : goto gateway_g"),
-            ),
+            "route4_a": Item("map", ROUTES, ("0.0.0.0/1 : goto to_node-b", "128.0.0.0/1 : goto gateway_g")),
             "translation": Item("map", "type mark : verdict", ("0x06000000 : goto snat_g",)),
         },
         chains={
@@ -98,7 +96,7 @@ def state_a() -> State:
                 (f"ct status snat meta mark & {MASK} . oifname @masqueraded accept", f"meta mark & {MASK} == 0 accept"),
             ),
             "decide": ("", ("ct direction reply return", "ip daddr @cluster4 return", "ip saddr vmap @source4")),
-            "class_a": ("", ("meta mark & 0x00000000 ^ 0x0000000a . ip daddr vmap @route4", "counter drop")),
+            "class_a": ("", ("ip daddr vmap @route4_a", "counter drop")),
             "to_node-b": ("", (mark_rule(5),)),
             "gateway_g": ("", (mark_rule(6),)),
             "snat_g": ("", ("snat ip to 172.18.18.241", 'oifname "eth1" masquerade')),
@@ -118,17 +116,14 @@ def state_b() -> State:
         cluster4=Item("set", "type ipv4_addr; flags interval", ("10.0.0.0/9", "192.168.0.0-192.168.3.9")),
         source4=Item("map", "type ipv4_addr : verdict", ("10.1.0.5 : goto class_b", "10.1.0.7 : goto class_a")),
         source6=Item("map", "type ipv6_addr : verdict", ("fd00:1::5 : goto class_b",)),
-        route4=Item(
-            "map",
-            "type mark . ipv4_addr : verdict; flags interval",
-            ("0x0000000a . 0.0.0.0/0 : goto to_node-b", "0x0000000b . 0.0.0.0-9.255.255.255 : goto to_node-c"),
-        ),
+        route4_a=Item("map", ROUTES, ("0.0.0.0/0 : goto to_node-b",)),
+        route4_b=Item("map", ROUTES, ("0.0.0.0-9.255.255.255 : goto to_node-c",)),
         translation=Item("map", "type mark : verdict"),
         stray4=Item("set", "type ipv4_addr; flags interval", ("10.1.0.0/16",)),
     )
     state = state.with_chains(
         {
-            "class_b": ("", ("meta mark & 0x00000000 ^ 0x0000000b . ip daddr vmap @route4", "counter drop")),
+            "class_b": ("", ("ip daddr vmap @route4_b", "counter drop")),
             "to_node-c": ("", (mark_rule(7),)),
             "decide": ("", ("ip daddr @cluster4 return", "ip saddr vmap @source4", "ip saddr @stray4 counter drop")),
         }

@@ -359,7 +359,7 @@ STRANGE_TABLES = (
     'add set inet egressc stranger { type ipv4_addr; comment "elements = {"; elements = { 10.9.9.9 }; }',
     "add element inet egressc source4 { * : drop }",
     "flush chain inet egressc decide",
-    "delete element inet egressc route4 { 0x0000000a . 0.0.0.0/1 }",
+    "delete element inet egressc route4_a { 0.0.0.0/1 }",
     """
     flush chain inet egressc guard
     delete chain inet egressc guard
@@ -590,7 +590,8 @@ def test_a_mark_number_gets_another_meaning_only_when_nothing_carries_it(node: N
 
     assert [name for name, _ in node.writes[:3]] == ["run_nft", "run_nft", "wait"]
     assert node.scripts()[1] == (
-        f"delete element {TABLE} route4 {{ 0x0000000a . 0.0.0.0/0, 0x0000000b . 0.0.0.0-9.255.255.255 }}\n"
+        f"delete element {TABLE} route4_a {{ 0.0.0.0/0 }}\n"
+        f"delete element {TABLE} route4_b {{ 0.0.0.0-9.255.255.255 }}\n"
     )
     assert len(node.scripts()) == 4
     node.must_apply(renumbered())

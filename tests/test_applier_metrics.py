@@ -34,8 +34,12 @@ table inet egressc {
 	}
 
 	chain remoteroute {
-		meta priority . ip daddr vmap @remoteroute4 comment "0123456789ab"
-		counter packets 2 bytes 200 drop comment "0123456789ab"
+		meta priority vmap @remoteclass comment "0123456789ab"
+		counter packets 1 bytes 80 drop comment "0123456789ab"
+	}
+	chain remote_c9 {
+		meta priority . ip daddr vmap @remoteroute4_c9 comment "0123456789ab"
+		counter packets 1 bytes 120 drop comment "0123456789ab"
 	}
 	chain local_6ea9c5c9 {
 		counter packets 1 bytes 50 drop comment "counter packets 7 bytes 7 drop"

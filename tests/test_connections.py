@@ -31,21 +31,21 @@ table inet egressc {
 		type ipv6_addr : verdict
 		elements = { fd00:1::5 : goto local_00000001 }
 	}
-	map route4 {
-		type mark . ipv4_addr : verdict
+	map route4_00000001 {
+		type ipv4_addr : verdict
 		flags interval
 		elements = {
-			0x00000001 . 198.51.100.0/24 : goto to_node-b,
-			0x00000001 . 203.0.113.0/24 : goto gateway_vip,
-			0x00000001 . 192.0.2.0/25 : goto gateway_masquerade,
-			0x00000001 . 192.0.2.128/26 : return,
-			0x00000001 . 192.0.2.192/26 : goto drop_no_gateway
+			198.51.100.0/24 : goto to_node-b,
+			203.0.113.0/24 : goto gateway_vip,
+			192.0.2.0/25 : goto gateway_masquerade,
+			192.0.2.128/26 : return,
+			192.0.2.192/26 : goto drop_no_gateway
 		}
 	}
-	map route6 {
-		type mark . ipv6_addr : verdict
+	map route6_00000001 {
+		type ipv6_addr : verdict
 		flags interval
-		elements = { 0x00000001 . ::/0 : goto gateway_vip }
+		elements = { ::/0 : goto gateway_vip }
 	}
 	map translation {
 		type mark : verdict
@@ -55,8 +55,8 @@ table inet egressc {
 		ct mark set ct mark | 0x01000000
 	}
 	chain local_00000001 {
-		meta mark & 0x00000000 ^ 0x00000001 . ip daddr vmap @route4
-		meta mark & 0x00000000 ^ 0x00000001 . ip6 daddr vmap @route6
+		ip daddr vmap @route4_00000001
+		ip6 daddr vmap @route6_00000001
 		counter drop
 	}
 	chain to_node-b {

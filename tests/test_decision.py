@@ -99,24 +99,39 @@ def test_sources_of_both_families_are_known() -> None:
     assert not decisions.knows("10.111.11.99")
 
 
+def named(ruleset: Ruleset, text: str) -> str:
+    """Returns the text with the digits of the first class, and of the first bucket, that the ruleset has."""
+    for letters, prefix in (("CLASS", "local_"), ("BB", "remote_")):
+        digits = [name.removeprefix(prefix) for name in ruleset.chains if name.startswith(prefix)]
+        text = text.replace(letters, digits[0]) if digits else text
+    return text
+
+
 @pytest.mark.parametrize(
     ("chain", "rules"),
     [
         ("remoteroute", ("counter accept",)),
         ("remoteroute", ()),
-        ("remoteroute", ("meta priority . ip saddr vmap @remoteroute4", "counter drop")),
-        ("remoteroute", ("meta priority . ip daddr vmap @remoteroute6", "counter drop")),
-        ("local_b8997fe9", ("counter accept",)),
-        ("local_b8997fe9", ("meta mark & 0x00000000 ^ 0xb8997fe9 . ip saddr vmap @route4", "counter drop")),
+        ("remoteroute", ("meta priority vmap @remoteclass", "counter accept")),
+        ("remoteroute", ("meta mark vmap @remoteclass", "counter drop")),
+        ("remote_BB", ("counter accept",)),
+        ("remote_BB", ()),
+        ("remote_BB", ("meta priority . ip saddr vmap @remoteroute4_BB", "counter drop")),
+        ("remote_BB", ("meta priority . ip daddr vmap @remoteroute6_BB", "counter drop")),
+        ("remote_BB", ("meta priority . ip daddr vmap @nowhere", "counter drop")),
+        ("remote_BB", ("meta priority . ip daddr vmap @remoteroute4_BB",) * 2 + ("counter drop",)),
+        ("local_CLASS", ("counter accept",)),
+        ("local_CLASS", ("ip saddr vmap @route4_CLASS", "counter drop")),
+        ("local_CLASS", ("ip daddr vmap @source4", "counter drop")),
         ("gateway_egress-gw", ("counter accept",)),
         ("gateway_egress-gw", ("fib daddr type local return",)),
         ("snat_egress-gw", ("snat ip to 172.18.18.1", "accept")),
     ],
 )
 def test_a_chain_of_another_shape_is_refused_and_named(chain: str, rules: tuple[str, ...]) -> None:
-    case = "dual-stack/worker-1" if chain.startswith("local") else "primary-ip/egress-1"
-    ruleset = golden_rulesets()[case]
-    changed = replace(ruleset.chains[chain], rules=tuple(map(Rule, rules)))
+    ruleset = golden_rulesets()["dual-stack/worker-1" if chain.startswith("local") else "primary-ip/egress-1"]
+    chain = named(ruleset, chain)
+    changed = replace(ruleset.chains[chain], rules=tuple(Rule(named(ruleset, rule)) for rule in rules))
 
     with pytest.raises(RulesetError, match=f"chain {chain} is not of a known shape"):
         Decisions(replace(ruleset, chains={**ruleset.chains, chain: changed}))
@@ -126,17 +141,28 @@ def test_a_chain_of_another_shape_is_refused_and_named(chain: str, rules: tuple[
     ("case", "name"),
     [
         ("dual-stack/worker-1", "source4"),
-        ("dual-stack/worker-1", "route4"),
-        ("primary-ip/egress-1", "remoteroute4"),
+        ("dual-stack/worker-1", "route4_CLASS"),
+        ("primary-ip/egress-1", "remoteclass"),
+        ("primary-ip/egress-1", "remoteroute4_BB"),
         ("primary-ip/egress-1", "translation"),
     ],
 )
 def test_a_verdict_that_leads_nowhere_is_refused(case: str, name: str) -> None:
     ruleset = golden_rulesets()[case]
+    name = named(ruleset, name)
     changed: Set = replace(ruleset.sets[name], elements=dict.fromkeys(ruleset.sets[name].elements, "goto nowhere"))
 
     with pytest.raises(RulesetError, match="'goto nowhere' leads to no chain"):
         Decisions(replace(ruleset, sets={**ruleset.sets, name: changed}))
+
+
+def test_a_class_that_no_bucket_has_is_dropped() -> None:
+    ruleset = golden_rulesets()["primary-ip/egress-1"]
+    empty = replace(ruleset.sets["remoteclass"], elements={})
+    decisions = Decisions(replace(ruleset, sets={**ruleset.sets, "remoteclass": empty}))
+
+    assert decisions.knows("10.111.11.5")
+    assert decisions.decide("10.111.11.5", "203.0.113.10") == Decision(Fate.DROPPED)
 
 
 def test_workloads_of_other_nodes_need_the_chain_that_decides_them() -> None:

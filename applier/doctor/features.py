@@ -10,8 +10,13 @@ _SETS: Final = """
     set hops { type mark . ipv4_addr; }
     set hops6 { type mark . ipv6_addr; }
     set links { type mark . ifname; }
-    map decisions { type mark . ipv4_addr : verdict; flags interval; }
-    map decisions6 { type mark . ipv6_addr : verdict; flags interval; }
+    map decisions { type ipv4_addr : verdict; flags interval; }
+    map decisions6 { type ipv6_addr : verdict; flags interval; }
+    map classes { type ipv4_addr : classid; }
+    map classes6 { type ipv6_addr : classid; }
+    map class { type classid : verdict; }
+    map remotes { type classid . ipv4_addr : verdict; flags interval; }
+    map remotes6 { type classid . ipv6_addr : verdict; flags interval; }
     map sources { type ipv4_addr : verdict; }
     map sources6 { type ipv6_addr : verdict; }
     map numbers { type mark : verdict; }
@@ -45,11 +50,17 @@ FEATURES: Final = {
         _SETS,
         "chain a { ct original ip saddr vmap @sources; ct original ip6 saddr vmap @sources6; }",
     ),
-    "looking up a computed number and a destination": (
+    "looking up a destination in a verdict map, and a masked mark": (
         _SETS,
-        "chain a { meta mark & 0x00000000 ^ 0x0000000a . ip daddr vmap @decisions; }",
-        "chain b { meta mark & 0x00000000 ^ 0x0000000a . ip6 daddr vmap @decisions6; }",
-        "chain c { ip daddr @prefixes return; meta mark & 0xff000000 vmap @numbers; }",
+        "chain a { ip daddr vmap @decisions; ip6 daddr vmap @decisions6; }",
+        "chain b { ip daddr @prefixes return; meta mark & 0xff000000 vmap @numbers; }",
+    ),
+    "carrying a number in the packet's priority": (
+        _SETS,
+        "chain a { meta priority vmap @class; meta priority . ip daddr vmap @remotes; }",
+        "chain b { meta priority . ip6 daddr vmap @remotes6; meta priority set none; }",
+        "chain c { meta priority set ip saddr map @classes goto a; }",
+        "chain d { meta priority set ct original ip6 saddr map @classes6 goto a; }",
     ),
     "the state and direction of a connection": (
         "chain a { ct state related ct direction original accept; ct direction reply accept; ct status snat accept; }",
