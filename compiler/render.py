@@ -103,8 +103,8 @@ def render(plan: NodePlan) -> str:
     )
     mask = plan.mark_mask
     buckets = _buckets(plan.remotes)
-    numbers = [digits(item.class_id) for item in plan.classes]
-    maps = [*(_route_maps("remoteroute", number) for number in buckets), *(_route_maps("route", n) for n in numbers)]
+    own = [_route_maps("route", digits(item.class_id)) for item in plan.classes]
+    maps = [*(_route_maps("remoteroute", number) for number in buckets), *own]
     chains = [
         *(chain_name("remote", number) for number in buckets),
         *(item.chain for item in plan.classes),
@@ -118,8 +118,8 @@ def render(plan: NodePlan) -> str:
         "flushes": "".join(item.flushed for item in maps),
         "buckets": "".join(_bucket(number, classes) for number, classes in buckets.items()),
         "classes": "".join(
-            _class_chain(item.chain, number, item.members) + _route_maps("route", number).filled((item.routes,))
-            for number, item in zip(numbers, plan.classes, strict=True)
+            _class_chain(item.chain, item.class_id, item.members) + found.filled((item.routes,))
+            for item, found in zip(plan.classes, own, strict=True)
         ),
         "next_hops": "".join(_next_hop(item.node, item.chain, item.mark, mask) for item in plan.next_hops),
         "gateways": "".join(_gateway(item, mask) for item in plan.translations),
@@ -183,8 +183,8 @@ def _macro(name: str, *arguments: object) -> str:
 
 
 @lru_cache(maxsize=_MOST)
-def _class_chain(chain: str, number: str, members: str) -> str:
-    return _macro("class_chain", chain, number, members)
+def _class_chain(chain: str, class_id: int, members: str) -> str:
+    return _macro("class_chain", chain, digits(class_id), members)
 
 
 def _buckets(remotes: Iterable[RemoteClass]) -> dict[str, list[RemoteClass]]:
@@ -267,7 +267,7 @@ _OF_A_FAMILY: Final = (
     ("map", "remote", "{} : classid", False, "Workloads of other nodes and their classes."),
 )
 _OF_BOTH: Final = (
-    ("map", "remoteclass", "classid : verdict", False, "The bucket of each of these classes."),
+    ("map", "remoteclass", "classid : verdict", False, "Classes of other nodes' workloads and their buckets."),
     ("set", "masqueraded", "mark . ifname", False, "The interface on which a mark's packets are masqueraded."),
     (
         "map",
