@@ -125,7 +125,7 @@ def test_what_somebody_did_to_ours_is_told_in_the_words_of_the_kernel(home: Path
         "  set cluster4: destinations that are never redirected\n"
         "    - 192.0.2.128/25\n"
         "  chain decide\n"
-        "    - rule 8: ip saddr 192.0.2.1 accept\n"
+        "    - rule 12: ip saddr 192.0.2.1 accept\n"
         "  ip -4 rule\n"
         "    - priority 100 fwmark 0x00000001/0xffffffff iifname eth1 lookup 7399 protocol 173\n"
         "  ip -4 route\n"

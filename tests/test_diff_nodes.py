@@ -232,6 +232,30 @@ def with_ruleset(bundle: Bundle, node: str, change: Callable[[str], str]) -> Bun
     return opened(resealed(bundle.files, path, change(bundle.files[path].decode())))
 
 
+def test_a_class_of_other_nodes_workloads_brings_its_bucket_without_a_word() -> None:
+    old = made(policy("mail", to=["0.0.0.0/0"]))
+    new = made(policy("mail", to=["0.0.0.0/0"]), policy("more", to=["203.0.113.0/24"]))
+    before, after = (bundle.node("egress-1").ruleset for bundle in (old, new))
+    assert before.sets["remoteclass"].elements != after.sets["remoteclass"].elements
+    assert before.sets.keys() != after.sets.keys()
+
+    (change,) = changes_of("egress-1", nodes(old, new))
+
+    assert (change.kind, change.subject, change.note) == ("class", "remote(mail, more)", "decides the same")
+
+
+def test_a_class_that_does_not_lead_to_its_bucket_is_told() -> None:
+    bundle = made(policy())
+    (number,) = bundle.node("egress-1").ruleset.sets["remoteclass"].elements
+
+    def led_astray(text: str) -> str:
+        return re.sub(rf"(\t\t\t{number} : goto) .*", r"\1 drop_stray", text)
+
+    assert told(nodes(bundle, with_ruleset(bundle, "egress-1", led_astray)), "egress-1") == [
+        f"+ map remoteclass: {number}: None -> goto drop_stray"
+    ]
+
+
 def test_a_mark_with_another_number_is_one_change() -> None:
     bundle = made(gateway("vip", vip="172.18.18.241"), policy())
     before = meaning_of(bundle, "egress-2").marks["gateway vip"]
