@@ -338,7 +338,7 @@ def test_what_is_declared_and_has_no_elements_is_not_read_where_nothing_but_addr
 def test_a_map_of_routes_may_stand_in_several_blocks() -> None:
     text = ruleset_text(routed(state(MANY)))
     start = text.index("\tmap route4_a {\n")
-    block = text[start : text.index("\t}\n", start) + len("\t}\n")]
+    block = text[start : text.index("\t\t}\n\t}\n", start) + len("\t\t}\n\t}\n")]
     more = text.replace(block, block + block.replace("0.0.0.0/1", "10.0.0.0/8").replace("128.0.0.0/1", "11.0.0.0/8"))
 
     assert reduce(more, more)[1]["route4_a"] == frozenset()
