@@ -92,6 +92,8 @@ def prepare(wanted: Ruleset, live: Ruleset) -> tuple[str, Ruleset]:
     targets = {name: {_target(value) for value in set(item.elements.values())} - {None} for name, item in new.items()}
     # One that leads to what is no chain for it yet has to wait for the rules.
     filled = {name: item for name, item in new.items() if hooked.isdisjoint(targets[name])}
+    if not filled:
+        return "", live
     empty = {target: Chain(target) for name in filled for target in targets[name] if target is not None}
     ready = replace(live, chains={**empty, **live.chains}, sets={**live.sets, **filled})
     lines = _lines(replace(ready, others=()), replace(live, others=()))
@@ -188,12 +190,14 @@ def _plan(wanted: Ruleset, live: Ruleset) -> _Plan:
         if _POLICY.sub("", _hook(wanted.chains[name])) != _POLICY.sub("", _hook(live.chains[name]))
     )
 
+    anything_anew = bool(sets_anew or chains_anew)
+
     def differs(name: str) -> bool:
         before = live.chains.get(name, Chain(name))
         return (
             name in chains_anew
             or [_identity(rule) for rule in before.rules] != [_identity(rule) for rule in wanted.chains[name].rules]
-            or any(_refers(rule, sets_anew, chains_anew) for rule in before.rules)
+            or (anything_anew and any(_refers(rule, sets_anew, chains_anew) for rule in before.rules))
         )
 
     return _Plan(

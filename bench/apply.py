@@ -11,7 +11,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from hashlib import sha256
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -23,8 +24,13 @@ from applier.session import Session
 from bench.tables import Options, Row, Table, measured, run
 from bundle.directory import MANIFEST, RULESET, Bundle, node_path, open_bundle
 from bundle.ruleset import format_classid
+from compiler.model import Family
+from compiler.naming import digits
+from compiler.nodeplan import LocalClass, NodePlan, RemoteClass, RemoteSources, Routes, Span
+from compiler.pipeline import compile_cluster, read_cluster
+from compiler.render import render
 
-GOLDEN: Final = Path(__file__).parent.parent / "golden" / "two-gateways" / "expected"
+GOLDEN: Final = Path(__file__).parent.parent / "golden" / "two-gateways"
 NODE: Final = "egress-1"
 GATEWAYS: Final = ("goto gateway_egress-gw-1", "goto gateway_egress-gw-2")
 _LINKS: Final = """
@@ -44,16 +50,18 @@ _CHANGES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Workloads of other nodes on a gateway node, and the classes that they are of."""
+    """Workloads of other nodes on a gateway node, the classes that they are of, and classes of the node's own."""
 
     workloads: int
     classes: int
+    local: int = 0
 
     def __str__(self) -> str:
-        return f"{self.workloads:,} in {self.classes:,} classes"
+        own = f" and {self.local:,} of its own" if self.local else ""
+        return f"{self.workloads:,} in {self.classes:,} classes{own}"
 
 
-SIZES: Final = (Size(1_000, 5), Size(1_000, 5_000), Size(150_000, 5_000))
+SIZES: Final = (Size(1_000, 5), Size(1_000, 5_000), Size(150_000, 5_000), Size(150_000, 5_000, 100))
 FLOOR, LOAD, MORE, LESS, SAME = "nft -f", "load all", "one more", "one less", "no change"
 TRANSACTIONS: Final = {LOAD: "load all, in nft", MORE: "one more, in nft", LESS: "one less, in nft"}
 """What of it is spent in nft's transactions, which is most of what the kernel does."""
@@ -130,43 +138,62 @@ def _nft(*arguments: str) -> None:
 
 def _bundle(target: Path, size: Size, more: int) -> Bundle:
     """Makes a bundle of so many workloads of other nodes, and `more`."""
-    shutil.copytree(GOLDEN, target, ignore=shutil.ignore_patterns("*.txt"))
+    shutil.copytree(GOLDEN / "expected", target, ignore=shutil.ignore_patterns("*.txt"))
     path = node_path(NODE, RULESET)
-    text = (target / path).read_text()
-    text = _with_elements(text, "remote4", _workloads(size.workloads + more, size.classes))
-    text = _with_elements(text, "remoteroute4", _routes(size.classes))
-    (target / path).write_text(text)
+    text = render(_plan(size, more)).encode()
+    (target / path).write_bytes(text)
     manifest = json.loads((target / MANIFEST).read_text())
-    manifest["files"][path] = sha256(text.encode()).hexdigest()
+    manifest["files"][path] = sha256(text).hexdigest()
     (target / MANIFEST).write_text(json.dumps(manifest))
     return open_bundle(target)
 
 
-def _with_elements(text: str, name: str, elements: Iterable[str]) -> str:
-    head, opening, tail = text.partition(f"\tmap {name} {{\n")
-    before, brace, after = tail.partition("\t\telements = {\n")
-    return "".join((head, opening, before, brace, *(f"\t\t\t{element},\n" for element in elements), after))
+@cache
+def _golden() -> NodePlan:
+    cluster = read_cluster([str(GOLDEN / "input")]).cluster
+    plans = compile_cluster(cluster).plans if cluster else ()
+    return next(plan for plan in plans if plan.node == NODE)
 
 
-def _workloads(count: int, classes: int) -> Iterator[str]:
-    first = int(IPv4Address("10.128.0.0"))
-    return (f"{IPv4Address(first + i)} : {_class(i % classes)}" for i in range(count))
+def _plan(size: Size, more: int) -> NodePlan:
+    """Returns what the node has in the golden case, and with it the classes of a size."""
+    numbers = [_number(index) for index in range(size.classes)]
+    count = size.workloads + more
+    remotes = (
+        RemoteClass(
+            number,
+            f"class {index}",
+            RemoteSources(number, {Family.IPV4: tuple(map(_address, range(index, count, size.classes)))}),
+            Routes(f"{format_classid(number)} . ", {Family.IPV4: _spans(index)}),
+        )
+        for index, number in enumerate(numbers)
+    )
+    locals_ = tuple(
+        LocalClass(f"local_{digits(number)}", number, f"class {index}", Routes("", {Family.IPV4: _spans(index)}))
+        for index, number in enumerate(numbers[: size.local])
+    )
+    sources = {Family.IPV4: tuple(f"10.111.1.{index} : goto {item.chain}" for index, item in enumerate(locals_))}
+    return replace(_golden(), remotes=tuple(remotes), classes=locals_, sources=sources)
 
 
-def _routes(classes: int) -> Iterator[str]:
-    """Yields, for each class, networks of its own and what is between them."""
-    for number in range(classes):
-        low = 0
-        for index in range(_NETWORKS):
-            start = int(IPv4Address(f"{40 * (index + 1)}.0.0.0")) + (number << 8)
-            yield f"{_class(number)} . {IPv4Address(low)}-{IPv4Address(start - 1)} : goto drop_stray"
-            yield f"{_class(number)} . {IPv4Address(start)}/24 : {GATEWAYS[index % len(GATEWAYS)]}"
-            low = start + 256
-        yield f"{_class(number)} . {IPv4Address(low)}-255.255.255.255 : goto drop_stray"
+def _address(number: int) -> str:
+    return str(IPv4Address(int(IPv4Address("10.128.0.0")) + number))
 
 
-def _class(number: int) -> str:
-    return format_classid((number + 1) << 16 | 1)
+def _spans(index: int) -> tuple[Span, ...]:
+    """Returns what is done for a class: with networks of its own, and with what is between them."""
+    spans: list[Span] = []
+    low = 0
+    for number in range(_NETWORKS):
+        start = int(IPv4Address(f"{40 * (number + 1)}.0.0.0")) + (index << 8)
+        spans += [(low, start - 1, "goto drop_stray"), (start, start + 255, GATEWAYS[number % len(GATEWAYS)])]
+        low = start + 256
+    return (*spans, (low, (1 << 32) - 1, "goto drop_stray"))
+
+
+def _number(index: int) -> int:
+    """Returns the number of a class: as those of a cluster, they are in all buckets alike."""
+    return (index + 1) << 16 | 0x100 | index & 0xFF
 
 
 def tables(options: Options) -> Iterator[Table]:

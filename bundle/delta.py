@@ -13,6 +13,7 @@ _SMALL = 1000  # elements of all sets and maps together; below, everything is lo
 _OPENING = "\t\telements = {\n"
 _END = "\n\t\t}\n"
 _HEAD = re.compile(r"^\t(?:set|map) (?P<name>\S+) \{\n(?P<spec>(?:\t\t.*\n)+)\Z", re.MULTILINE)
+_DECLARED = re.compile(r"^\t(?:set|map) (\S+) \{ ", re.MULTILINE)
 _OF_ADDRESSES = re.compile(r"\t\ttype ipv[46]_addr : (?:verdict|classid)\n")
 
 
@@ -47,7 +48,9 @@ def reduce(old: str, new: str) -> tuple[str, dict[str, frozenset[str]]]:
     if min(map(_size, (olds, news))) < _SMALL:
         return new, {}
     alike = (_but_addresses(olds), old_rest) == (_but_addresses(news), rest)
-    keys: dict[str, frozenset[str]] = {}
+    # What is declared and has no elements has none to look for; where classes are many, there are hundreds of those.
+    empty = _DECLARED.findall(news[0].before) if alike else ()
+    keys: dict[str, frozenset[str]] = {name: frozenset() for name in empty if name not in known}
     parts: list[str] = []
     for block in news:
         before, body = known.get(block.name), block.body

@@ -327,6 +327,25 @@ def test_a_text_with_a_map_in_two_parts_is_read_as_it_is() -> None:
     assert reduce(twice, text) == (text, {})
 
 
+def test_what_is_declared_and_has_no_elements_is_not_read_where_nothing_but_addresses_differs() -> None:
+    text = ruleset_text(state(MANY))
+
+    assert reduce(text, ruleset_text(state(MANY + 1)))[1]["source6"] == frozenset()
+    other = ruleset_text(state(MANY).with_chains({"class_c": ("", ("counter drop",))}))
+    assert "source6" not in reduce(text, other)[1]
+
+
+def test_a_map_of_routes_may_stand_in_several_blocks() -> None:
+    text = ruleset_text(routed(state(MANY)))
+    start = text.index("\tmap route4_a {\n")
+    block = text[start : text.index("\t\t}\n\t}\n", start) + len("\t\t}\n\t}\n")]
+    more = text.replace(block, block + block.replace("0.0.0.0/1", "10.0.0.0/8").replace("128.0.0.0/1", "11.0.0.0/8"))
+
+    assert reduce(more, more)[1]["route4_a"] == frozenset()
+    assert "route4_a" not in reduce(text, more)[1]
+    assert parse(reduce(text, more)[0], TABLE).sets["route4_a"] == parse(more, TABLE).sets["route4_a"]
+
+
 def test_small_maps_and_unknown_texts_are_read_as_they_are() -> None:
     text = ruleset_text(state_a())
 
