@@ -67,11 +67,9 @@ def changed_cluster(text: str) -> str:
 def grown_cluster(text: str) -> str:
     """Returns a cluster of `make_cluster` with one workload more, which a policy selects."""
     items: list[Obj] = json.loads(text)["items"]
-    labels = [
-        entry.get("podSelector", {}).get("matchLabels", {})
-        for item in items
-        for entry in item.get("spec", {}).get("selectors", ())
-    ]
+    entries = [entry for item in items for entry in item.get("spec", {}).get("selectors", ())]
+    pods_alone = [entry["podSelector"] for entry in entries if set(entry) == {"podSelector"}]
+    labels = [asked["matchLabels"] for asked in pods_alone if set(asked) == {"matchLabels"}]
     # An app that is selected by nothing but its name has one that no other team's app has.
     names = {each["app"] for each in labels if set(each) == {"app"}}
     pods = (item for item in items if item["kind"] == "Pod" and item["metadata"]["labels"]["app"] in names)

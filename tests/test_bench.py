@@ -42,6 +42,7 @@ def test_a_change_of_one_workload_writes_a_few_files_and_no_change_writes_none()
     assert done.returncode == 0, done.stdout + done.stderr
     written = [int(line.split("|")[6]) for line in done.stdout.splitlines() if line.startswith("| S: ")]
     assert written[0] > written[2] > written[1] == 0
+    assert written[2] > 2, "beside the manifest and the list of workloads the nodes that it concerns"
 
 
 def test_the_frame_names_the_machine_and_then_prints_what_is_named() -> None:
