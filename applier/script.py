@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bundle.names import TABLE_FAMILY, TABLE_NAME
+from bundle.names import ELEMENTS_AT_ONCE, TABLE_FAMILY, TABLE_NAME
 from bundle.ruleset import Chain, Rule, Ruleset, Set
 
 TABLE = f"{TABLE_FAMILY} {TABLE_NAME}"
@@ -22,13 +22,6 @@ SOURCES = ("source4", "source6", "remote4", "remote6")
 
 _REMOTE = "remoteroute"
 """The chain in which packets of other nodes' workloads are decided, of whatever class."""
-
-_MOST = 256
-"""Elements of one command, where a key has several fields and an interval.
-
-Of those, nft 1.0.6 turns round the bytes of a mark or classid twice where its netlink message is full, which the
-longest ones make it with some 420, and so adds another element, or fails to delete one (seen).
-"""
 
 BEGIN = f"add set {TABLE} {UNSETTLED} {{ type mark; }}\n"
 END = f"delete set {TABLE} {UNSETTLED}\n"
@@ -279,7 +272,7 @@ def _add_elements(item: Set, before: Mapping[str, str | None], chains_anew: froz
 def _parts(item: Set, texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """Returns elements in as many parts as there are commands for them; none if there are no elements."""
     kind, _, flags = item.spec.partition("; ")
-    size = _MOST if flags and " . " in kind else len(texts)
+    size = ELEMENTS_AT_ONCE if flags and " . " in kind else len(texts)
     return (texts[start : start + size] for start in range(0, len(texts), size or 1))
 
 

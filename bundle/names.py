@@ -16,6 +16,13 @@ Free in iproute2's `rt_protos`: 2 kernel, 3 boot, 4 static, 16 dhcp, 18 keepaliv
 84 openr, 186 to 192 FRR.
 """
 
+ELEMENTS_AT_ONCE: Final = 256
+"""Elements in one command or block, where a key has several fields and an interval.
+
+nft 1.0.6 turns round the bytes of a mark or classid twice where its netlink message is full, which the longest ones
+make it with some 420, and so adds another element, or fails to delete one (seen).
+"""
+
 RULE_PRIORITY: Final = 7300
 """Priority of our `ip rule`s.
 

@@ -22,11 +22,6 @@ from compiler.resources import resource
 
 _ALL_BITS: Final = 0xFFFFFFFF
 _HOLE: Final = "\0"  # no text of a ruleset has it
-_ELEMENTS: Final = 256
-"""In one block of a map whose keys have several fields and an interval: see `applier.script`, which does the same.
-
-nft 1.0.6 turns round the bytes of a class where its netlink message is full, which some 420 of the longest make it.
-"""
 _MOST: Final = 1 << 16  # chains whose text is kept: a cluster has fewer classes, next hops and gateways
 
 
@@ -82,11 +77,12 @@ class _RouteMaps:
 
 
 def _parts(elements: str) -> Iterator[str]:
-    if elements.count(SEPARATOR) < _ELEMENTS:  # as most buckets, at once
+    if elements.count(SEPARATOR) < names.ELEMENTS_AT_ONCE:  # as most buckets
         yield elements
         return
     lines = elements.split(SEPARATOR)
-    yield from (SEPARATOR.join(lines[start : start + _ELEMENTS]) for start in range(0, len(lines), _ELEMENTS))
+    size = names.ELEMENTS_AT_ONCE
+    yield from (SEPARATOR.join(lines[start : start + size]) for start in range(0, len(lines), size))
 
 
 def render(plan: NodePlan) -> str:
