@@ -13,12 +13,11 @@ from compiler.links import Links
 from compiler.model import Address, Cluster, Family, Network, Workload
 from compiler.naming import class_ids, first_class_id
 from compiler.nodeplan import Ranges
-from compiler.peers import link_addresses
 from compiler.ranges import Cover, collapse, covers
 from compiler.residents import NOBODY, Numbers, Residents, reside
 from compiler.resolve import Resolved, WorkloadClass, replaced
 from compiler.strays import Strays
-from compiler.suitability import Source, Suitability
+from compiler.suitability import Source, Verdicts
 from compiler.tables import RoutingTable
 
 
@@ -32,8 +31,7 @@ class Ground:
         elections: By gateway.
         masters: Gateway to its master, where it has one.
         served: Node to the gateways that it is suitable for, sorted.
-        sources: Gateway and node to the source address there.
-        link_addresses: Gateway to node to its addresses on the link of the virtual IP, see `peers`.
+        suitability: Gateway to member node to verdict.
         links: Next hops between nodes.
         redirected_never: Destinations that no policy decides about.
         strays: What any workload may have as its address.
@@ -50,8 +48,7 @@ class Ground:
     elections: Mapping[str, Election]
     masters: Mapping[str, str]
     served: Mapping[str, tuple[str, ...]]
-    sources: Mapping[tuple[str, str], Source]
-    link_addresses: Mapping[str, Mapping[str, tuple[Address, ...]]]
+    suitability: Verdicts
     links: Links
     redirected_never: Ranges
     strays: Ranges
@@ -61,6 +58,13 @@ class Ground:
     collided: bool
     residents: Mapping[str, Residents]
     naming: Mapping[str, tuple[RoutingTable, ...]]
+
+    def source(self, gateway: str, node: str) -> Source:
+        """Returns the source address that a gateway has on a node which is suitable for it."""
+        source = self.suitability[gateway][node].source
+        if source is None:
+            raise AssertionError(f"{node} is not suitable for {gateway}")
+        return source
 
 
 def lay(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Election]) -> Ground:
@@ -74,11 +78,7 @@ def lay(cluster: Cluster, resolved: Resolved, elections: Mapping[str, Election])
         elections=elections,
         masters=_masters(elections),
         served=_served(elections),
-        sources=_sources(resolved.suitability),
-        link_addresses={
-            name: link_addresses(item.gateway, cluster.nodes, resolved.suitability[name])
-            for name, item in elections.items()
-        },
+        suitability=resolved.suitability,
         links=links,
         redirected_never=Ranges(resolved.redirected_never),
         strays=Ranges(_stray_networks(cluster, ranges, resolved.classes)),
@@ -101,15 +101,6 @@ def _served(elections: Mapping[str, Election]) -> dict[str, tuple[str, ...]]:
         for node in election.order:
             found.setdefault(node, []).append(name)
     return {node: tuple(gateways) for node, gateways in found.items()}
-
-
-def _sources(suitability: Mapping[str, Mapping[str, Suitability]]) -> dict[tuple[str, str], Source]:
-    return {
-        (gateway, node): verdict.source
-        for gateway, verdicts in suitability.items()
-        for node, verdict in verdicts.items()
-        if verdict.source is not None
-    }
 
 
 def _stray_networks(
@@ -289,7 +280,7 @@ def _with_classes(ground: Ground, tables: Iterable[RoutingTable]) -> tuple[Groun
 def with_elections(
     ground: Ground,
     cluster: Cluster,
-    suitability: Mapping[str, Mapping[str, Suitability]],
+    suitability: Verdicts,
     elections: Mapping[str, Election],
 ) -> tuple[Ground, Touched]:
     """Returns the ground after nodes became suitable for gateways, or no longer are.
@@ -297,17 +288,12 @@ def with_elections(
     Args:
         ground: As it was.
         cluster: As it is now; it differs in labels and states of nodes only.
-        suitability: Of the gateways concerned, as it is now.
+        suitability: As it is now.
         elections: Of the gateways concerned.
     """
     touched: Touched = set()
-    links = dict(ground.link_addresses)
-    sources = {key: source for key, source in ground.sources.items() if key[0] not in suitability}
-    sources |= _sources(suitability)
     for name, election in elections.items():
         before = ground.elections[name]
-        if name in suitability:
-            links[name] = link_addresses(election.gateway, cluster.nodes, suitability[name])
         touched.update((*before.order, *election.order))
         if election.master != before.master:
             for table in ground.naming.get(name, ()):
@@ -319,7 +305,6 @@ def with_elections(
         elections=everything,
         masters=_masters(everything),
         served=_served(everything),
-        sources=sources,
-        link_addresses=links,
+        suitability=suitability,
     )
     return after, touched

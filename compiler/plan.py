@@ -18,7 +18,7 @@ from compiler.ground import Ground, lay
 from compiler.model import Cluster, Family, Mode, Node, Workload
 from compiler.naming import chain_name, mark_numbers
 from compiler.nodeplan import NodePlan, RemoteClass, Translation
-from compiler.peers import peers
+from compiler.peers import link_addresses, peers
 from compiler.ranges import covers
 from compiler.residents import NOBODY
 from compiler.resolve import Resolved
@@ -66,7 +66,7 @@ class _Ways:
             return DROP_NO_GATEWAY
         if gateway in self._served and master == self._node.name:
             return self.here[family][gateway]
-        source = ground.sources[gateway, master]
+        source = ground.source(gateway, master)
         if not source.masquerade and family not in source.addresses:
             return DROP_NO_SOURCE
         if master not in self._masters or not ground.links.reaches(self._node, master, family):
@@ -116,7 +116,7 @@ def plan_node(node: Node, ground: Ground, blocks: Blocks, findings: Findings) ->
         findings: Of the node's plan; those about its links `ground.links` has.
     """
     served = {
-        name: _Served(ground.elections[name], ground.sources[name, node.name])
+        name: _Served(ground.elections[name], ground.source(name, node.name))
         for name in ground.served.get(node.name, ())
     }
     residents = ground.residents.get(node.name, NOBODY)
@@ -207,6 +207,7 @@ def _virtual_ips(
                 "unknown; add its NodeNetworkState, or name one interface in virtualIPAddress.interfaces"
             )
             findings.warning("EG407", gateway.place.at("spec", "sourceIP", "virtualIPAddress"), message)
+        on_link = link_addresses(gateway, ground.cluster.nodes, ground.suitability[name])
         result.append(
             AddressPlan(
                 address=f"{address}/{address.max_prefixlen}",
@@ -214,7 +215,7 @@ def _virtual_ips(
                 announce=True,
                 preferred_lifetime=0 if Family(address.version) is Family.IPV6 else None,
                 gateways=(name,),
-                peers=tuple(map(str, peers(ground.link_addresses[name], node.name))),
+                peers=tuple(map(str, peers(on_link, node.name))),
             )
         )
     return tuple(sorted(result, key=lambda entry: entry.address))
@@ -234,7 +235,7 @@ def warn_sources(ground: Ground, findings: Findings) -> None:
     places = {name: item.gateway.place.at("spec", "sourceIP") for name, item in ground.elections.items()}
     for (name, family), workload in sorted(asked.items(), key=lambda entry: entry[0]):
         master = ground.masters.get(name)
-        source = ground.sources[name, master] if master else None
+        source = ground.source(name, master) if master else None
         if source and not source.masquerade and family not in source.addresses:
             message = (
                 f"EgressGateway {name} has no IPv{family.value} source address on its master {master}, so "
@@ -243,7 +244,7 @@ def warn_sources(ground: Ground, findings: Findings) -> None:
             )
             findings.warning("EG401", places[name], message)
     for name, master in ground.masters.items():
-        source = ground.sources[name, master]
+        source = ground.source(name, master)
         if source.masquerade:
             message = (
                 f"the address of {source.interface} on node {master} could not be checked, since the input "

@@ -30,10 +30,9 @@ from compiler.pack import node_files
 from compiler.pipeline import Compiled, nothing_to_do, sort
 from compiler.plan import plan_node
 from compiler.population import Population, Turnover
-from compiler.ranges import never_redirected
 from compiler.resolve import Resolved, replaced, resolve_by
 from compiler.snapshot import Snapshot, read_snapshot
-from compiler.suitability import Judge, Suitability, serving
+from compiler.suitability import Judge, Suitability, Verdicts, serving
 from compiler.tables import RoutingTable, Tables
 from compiler.text import counted
 from compiler.validate import assemble, read_config
@@ -74,12 +73,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What there is between two changes; what may grow in it only remembers what it was asked."""
+    """What there is between two changes; what may grow in it only remembers what it was asked.
+
+    The snapshot is that of the last time that all was read: what changed since is in the cluster of the ground.
+    """
 
     snapshot: Snapshot
     matching: Matching
     tables: Tables
-    suitability: Mapping[str, Mapping[str, Suitability]]
     ground: Ground
     blocks: Blocks
     plans: Mapping[str, NodePlan]
@@ -135,16 +136,13 @@ class Recompiler:
             self._texts += 1  # of the whole life, so that a place is of one text only
             files.append(read_objects(f"change {self._texts}", raw))
         given, faults = load(files)
-        try:
-            refuse(faults)
-        except RefusedError as fault:
-            return Change(fault.findings, {})
         there = {item.key: item for item in given.objects}
         changes: dict[Key, Object | None] = {key: None for key in removed if key in self._objects and key not in there}
         changes |= {key: item for key, item in there.items() if self._is_news(item)}
-        if not changes:
-            return Change((), {})
         try:
+            refuse(faults)
+            if not changes:
+                return Change((), {})
             made = self._quick(changes)
             return self._anew(changes) if made is None else made
         except RefusedError as fault:
@@ -155,7 +153,7 @@ class Recompiler:
         ground = self._state.ground
         loaded = together(self._objects, 0, Findings())
         classes = tuple(sorted(ground.classes.values(), key=lambda item: item.key))
-        resolved = Resolved(classes, self._state.suitability, never_redirected(ground.cluster), ())
+        resolved = Resolved(classes, ground.suitability, ground.redirected_never.networks, ())
         account = give_account(ground.cluster, resolved, ground.elections)
         plans = tuple(plan for _, plan in sorted(self._state.plans.items()))
         return Compiled((), (), len(ground.masters), account, plans, loaded.digest)
@@ -199,8 +197,7 @@ class Recompiler:
         """
         blocks = state.blocks if len(state.blocks) < _BLOCKS_PER_CLASS * len(state.ground.classes) else Blocks()
         state = replace(state, blocks=blocks, ground=replace(state.ground, links=state.ground.links.anew()))
-        plans = _plan(state, touched)
-        changed = {name: plan for name, plan in plans.items() if plan != state.plans.get(name)}
+        changed = _differing(_plan(state, touched), state.plans)
         self._state = replace(state, plans={**state.plans, **changed})
         state.matching.forget(_LABELS_PER_WORKLOAD * len(state.ground.cluster.workloads))
         return Change((), changed)
@@ -219,8 +216,7 @@ class Recompiler:
             self._population = _populate(loaded.objects, after)
         self._state = after
         self._note(changes)
-        changed = {name: plan for name, plan in after.plans.items() if plan != before.get(name)}
-        return Change((), changed, tuple(sorted(before.keys() - after.plans.keys())))
+        return Change((), _differing(after.plans, before), tuple(sorted(before.keys() - after.plans.keys())))
 
     def _note(self, changes: Mapping[Key, Object | None]) -> None:
         for key, item in changes.items():
@@ -261,14 +257,16 @@ def _compile(loaded: Loaded, earlier: Earlier, known: _State | None = None) -> _
         config = read_config(loaded, findings)
         snapshot = read_snapshot(loaded, config, findings)
     else:
-        config, snapshot = known.ground.cluster.config, known.snapshot
+        now = known.ground.cluster
+        config = now.config
+        snapshot = replace(known.snapshot, nodes=now.nodes, workloads=now.workloads, agents=now.agents)
     cluster, faults = assemble(loaded, config, snapshot, findings)
     refuse((*faults, *nothing_to_do(loaded, "-")))
     matching, tables = Matching(cluster.policies, cluster.namespaces, cluster.workloads), Tables()
     resolved = resolve_by(cluster, matching, tables)
     elected = elect(cluster.gateways, resolved.suitability, cluster.config.election, earlier)
     ground = lay(cluster, resolved, elected.elections)
-    state = _State(snapshot, matching, tables, resolved.suitability, ground, Blocks(), {})
+    state = _State(snapshot, matching, tables, ground, Blocks(), {})
     return replace(state, plans=_plan(state, cluster.nodes))
 
 
@@ -285,6 +283,10 @@ def _plan(state: _State, names: Iterable[str]) -> dict[str, NodePlan]:
     }
     refuse((*findings.done(), *state.ground.links.done()))
     return plans
+
+
+def _differing(plans: Mapping[str, NodePlan], before: Mapping[str, NodePlan]) -> dict[str, NodePlan]:
+    return {name: plan for name, plan in plans.items() if plan != before.get(name)}
 
 
 def _but_for_state(node: Node, before: Node) -> Node:
@@ -304,31 +306,29 @@ def _moved(
 ) -> tuple[_State, set[str]]:
     """Returns the state after a change, its plans still as they were, and the nodes whose plans may be others."""
     ground, before = state.ground, state.ground.cluster
-    snapshot = replace(
-        state.snapshot,
+    cluster = replace(
+        before,
         workloads=replaced(before.workloads, turnover.gone, turnover.come),
         nodes={**before.nodes, **nodes},
         agents=before.agents if agents is None else agents,
     )
-    cluster = replace(before, workloads=snapshot.workloads, nodes=snapshot.nodes, agents=snapshot.agents)
-    state = replace(state, snapshot=snapshot)
     ground, touched = with_workloads(ground, cluster, state.tabled(turnover.gone), state.tabled(turnover.come))
     changed = {*nodes}
     if agents is not None:
         changed |= (serving(before.agents) ^ serving(agents)) & before.nodes.keys()
     if not changed:
         return replace(state, ground=ground), touched
-    suitability = _judge_again(before, cluster, state.suitability, changed)
-    elections = _elect_again(cluster, {**state.suitability, **suitability}, suitability, ground)
+    news = _judge_again(before, cluster, ground.suitability, changed)
+    suitability = {**ground.suitability, **news}
+    elections = _elect_again(cluster, suitability, news, ground)
     ground, further = with_elections(ground, cluster, suitability, elections)
-    after = replace(state, ground=ground, suitability={**state.suitability, **suitability})
-    return after, touched | further
+    return replace(state, ground=ground), touched | further
 
 
 def _judge_again(
     before: Cluster,
     after: Cluster,
-    suitability: Mapping[str, Mapping[str, Suitability]],
+    suitability: Verdicts,
     changed: Collection[str],
 ) -> dict[str, Mapping[str, Suitability]]:
     """Judges some nodes again, for the gateways that take them or took them; returns what is new, by gateway."""
@@ -348,7 +348,7 @@ def _judge_again(
 
 def _elect_again(
     cluster: Cluster,
-    suitability: Mapping[str, Mapping[str, Suitability]],
+    suitability: Verdicts,
     concerned: Collection[str],
     ground: Ground,
 ) -> dict[str, Election]:

@@ -57,15 +57,13 @@ def reside(
     """
     parts = sorted(parts, key=lambda item: numbers[item.table].local)
     chains: dict[Family, dict[int, tuple[str, str]]] = {}
-    used: set[str] = set()
     for item in parts:
         chain = chain_of(numbers[item.table].local)
         for workload in item.workloads:
             for family, address in workload.addresses.items():
                 # Of a contested address there may be two, whose classes decide the same.
                 chains.setdefault(family, {})[int(address)] = (workload.texts[family], chain)
-    for found in chains.values():
-        used.update(chain for _, chain in found.values())
+    used = {chain for found in chains.values() for _, chain in found.values()}
     return Residents(
         # A contested class that lost its only address has no chain.
         parts=tuple(item for item in parts if chain_of(numbers[item.table].local) in used),

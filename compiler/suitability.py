@@ -39,6 +39,10 @@ class Suitability:
         return not self.reasons
 
 
+Verdicts = Mapping[str, Mapping[str, Suitability]]
+"""Gateway to member node, in order of name, to verdict."""
+
+
 def judge(cluster: Cluster) -> dict[str, dict[str, Suitability]]:
     """Judges the member nodes of every gateway.
 

@@ -91,7 +91,7 @@ COMPILER = {
     "peers": "model suitability",
     "verdicts": "",
     "residents": "model naming nodeplan ranges resolve tables",
-    "ground": "elect links model naming nodeplan peers ranges residents resolve strays suitability tables",
+    "ground": "elect links model naming nodeplan ranges residents resolve strays suitability tables",
     "blocks": "intervals model naming nodeplan residents resolve tables verdicts",
     "plan": "blocks diagnostics elect findings ground model naming nodeplan peers ranges residents resolve routes "
     "suitability verdicts",
@@ -104,7 +104,7 @@ COMPILER = {
     "validate",
     "population": "findings inputs.kubernetes load model shape workloads",
     "recompile": "account blocks diagnostics elect findings ground load matching members model nodeplan nodes pack "
-    "pipeline plan population ranges resolve snapshot suitability tables text validate workloads",
+    "pipeline plan population resolve snapshot suitability tables text validate workloads",
     # findings and results as text
     "positions": "diagnostics source",
     "report": "balance diagnostics positions source text",
